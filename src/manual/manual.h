@@ -1,0 +1,376 @@
+/* The manual compiler: operations-manual.md and site.yaml to one checked, immutable plan.
+ *
+ * A plan is counted (plan_ref/plan_unref), never changed after manual_compile(), and may be read by
+ * any thread. Everything in it lives in its own arena. Reload compiles a new plan and swaps a
+ * pointer; a failed compile changes nothing. */
+#ifndef MANUAL_MANUAL_H
+#define MANUAL_MANUAL_H
+
+#include "base/cx.h"
+#include "model/labels.h"
+
+/* ---- where a thing stands ---- */
+
+enum manual_file { MANUAL_DOCUMENT, MANUAL_SITE };
+
+struct place {
+	enum manual_file file;
+	int line, column; /* from 1; 0 unknown */
+};
+
+/* ---- diagnostics: all of them in one go ---- */
+
+struct diagnostic {
+	bool is_error; /* else a warning or a thing missing */
+	struct place place;
+	const char *path;   /* file as the user named it */
+	const char *message;
+	const char *quoted; /* the line's text; NULL none */
+	const char *hint;   /* NULL none */
+};
+
+struct diagnostics {
+	VEC(struct diagnostic) list;
+	size_t errors;
+};
+
+/* ---- promises ---- */
+
+enum promise_kind {
+	PROMISE_COMPONENT, PROMISE_TOOL, PROMISE_PANEL, PROMISE_THRESHOLD, PROMISE_CHANNEL,
+	PROMISE_ESCALATION, PROMISE_SEVERITY, PROMISE_ROLE, PROMISE_WORKFLOW, PROMISE_TEMPLATE,
+	PROMISE_BACKUP, PROMISE_OBJECTIVE, PROMISE_VERIFICATION, PROMISE_WINDOW, PROMISE_DUTY,
+	PROMISE_CHECKLIST, PROMISE_CHANGE, PROMISE_SCRIPT, PROMISE_PROSE, PROMISE_KINDS
+};
+const char *promise_kind_name(enum promise_kind kind); /* "threshold" */
+
+enum promise_proof { PROOF_MEASURED, PROOF_DRILL, PROOF_RECORD, PROOF_NONE };
+const char *promise_proof_name(enum promise_proof proof); /* "measured" */
+
+struct promise {
+	const char *id;      /* slug of heading path and key; never its line or number */
+	enum promise_kind kind;
+	struct place place;
+	const char *heading; /* "Monitoring and Alerting / Alerting Configuration / ..." */
+	const char *chapter; /* first part of it */
+	const char *text;    /* as the document says it, one line */
+	enum promise_proof proof;
+	const char *proved_by; /* for people: "measured every 15 s by rule api-response-time-critical" */
+	const char *missing;   /* what is missing to enforce it; NULL nothing */
+	struct dur proof_valid; /* how old a proof may be; 0 for measured */
+	size_t index;           /* in plan->promises */
+};
+
+/* ---- priorities, people, components ---- */
+
+enum priority { PRIORITY_LOW, PRIORITY_MEDIUM, PRIORITY_HIGH, PRIORITY_CRITICAL, PRIORITIES };
+const char *priority_name(enum priority priority); /* "critical" */
+
+enum tier { TIER_CRITICAL, TIER_MAJOR, TIER_NON_CRITICAL };
+
+struct person {
+	const char *id, *title, *email, *phone, *slack, *telegram; /* absent: NULL */
+	struct place place;
+};
+
+/* A rotation: layers of people; the last layer that covers an instant decides. Issue 2: one layer. */
+struct oncall_layer {
+	const struct person **people;
+	size_t people_count;
+	struct dur rotate;   /* length of a turn; 0 never */
+	struct wall start;   /* a hand-over */
+};
+struct oncall {
+	const char *id;
+	struct oncall_layer *layers;
+	size_t layer_count;
+};
+const struct person *oncall_at(const struct oncall *oncall, struct wall at); /* NULL: nobody */
+
+/* A name the document uses ("Ops Team"), bound in the site file. */
+struct contact {
+	const char *name;
+	const struct oncall *oncall;  /* one of these two, or neither: unbound */
+	const struct person *person;
+	const char *mail_group;       /* e-mail address for a whole team; NULL */
+};
+const struct person *contact_person(const struct contact *contact, struct wall at);
+
+enum component_kind {
+	COMPONENT_CDN, COMPONENT_WEB, COMPONENT_WASM, COMPONENT_HTTP_API, COMPONENT_POSTGRES,
+	COMPONENT_JAMENDO, COMPONENT_TELEGRAM, COMPONENT_TON, COMPONENT_HOST, COMPONENT_AUTH,
+	COMPONENT_EXPORTER /* anything with a /metrics */
+};
+
+struct component {
+	const char *id, *title;
+	enum component_kind kind;
+	enum tier tier;
+	const char *url;         /* probed; NULL none */
+	const char *metrics_url; /* scraped; NULL none */
+	const char *dsn;         /* secret: never shown */
+	const char *owner;
+	const struct component **needs;
+	size_t needs_count;
+	struct place place;
+	/* probe options */
+	int expect_status;           /* 0: any 2xx */
+	const char *body_contains, *body_regex, *body_pointer, *body_equals; /* JSON pointer, value */
+	unsigned redirects;
+	bool insecure_tls;
+};
+
+/* ---- what is measured by itself ---- */
+
+enum job_kind { JOB_HOST, JOB_SCRAPE, JOB_PROBE_HTTP };
+
+/* One thing to collect. Labels job and instance, plus component, are put on every sample. */
+struct collect_job {
+	enum job_kind kind;
+	const char *name;       /* "job" label */
+	const char *instance;
+	const struct component *component; /* NULL for ourselves and plain scrape jobs */
+	const char *url;
+	struct dur interval, timeout;      /* defaults 15 s, 10 s */
+	size_t body_limit_bytes;           /* default 16 MiB */
+	const char *bearer, *user, *password; /* secrets */
+	bool insecure_tls, honor_labels;
+};
+
+/* ---- thresholds and rules ---- */
+
+enum limit_level { LIMIT_WARNING, LIMIT_CRITICAL };
+
+struct threshold_limit {
+	enum limit_level level;
+	bool above;           /* > (else <) */
+	double value;         /* in the measure's base unit: seconds, ratio 0..1 */
+	const char *text;     /* "> 500ms" */
+	enum priority priority;
+	const struct promise *promise;
+	const char *rule_id;  /* rule that watches it; NULL when not enforced */
+};
+
+struct threshold {
+	const char *id;        /* "api-response-time" */
+	const char *metric;    /* "API Response Time" */
+	const char *measure;   /* id of the measure in kinds/; NULL: unknown */
+	const char *unit;      /* "s", "ratio" */
+	const char *alert_type; /* "Performance" */
+	const char *value_expr; /* PromQL of the value, without comparison; NULL when not measured here */
+	const char *data_expr;  /* PromQL that is non-empty while there is enough fresh data */
+	const struct component *component; /* NULL: none bound */
+	struct dur hold;
+	struct threshold_limit *limits;
+	size_t limit_count;
+	struct place place;
+};
+
+enum rule_kind { RULE_ALERTING, RULE_RECORDING };
+
+struct rule {
+	const char *id;     /* stable; verdicts carry it */
+	enum rule_kind kind;
+	const char *name;   /* alertname or recorded metric */
+	const char *expr;   /* PromQL */
+	struct dur hold, keep_firing;
+	struct label *labels;      /* templates allowed */
+	size_t label_count;
+	struct label *annotations;
+	size_t annotation_count;
+	const struct threshold *threshold; /* NULL for rule files */
+	const struct threshold_limit *limit;
+};
+struct rule_group {
+	const char *name;
+	struct dur interval; /* default 15 s */
+	struct rule *rules;
+	size_t rule_count;
+};
+
+/* ---- from an alert to a person ---- */
+
+enum channel_kind {
+	CHANNEL_EMAIL, CHANNEL_SLACK, CHANNEL_SMS, CHANNEL_CALL, CHANNEL_TELEGRAM, CHANNEL_WEBHOOK,
+	CHANNEL_LOG /* the embedded default: the log and the page, nobody else */
+};
+const char *channel_kind_name(enum channel_kind kind);
+
+struct channel {
+	enum channel_kind kind;
+	const char *target;  /* "#critical-alerts", webhook name; NULL: the person's own address */
+	const struct promise *promise;
+};
+
+struct priority_channels {
+	struct channel *channels;
+	size_t channel_count;
+	struct place place;
+};
+
+enum escalation_wait { WAIT_NONE, WAIT_ACKNOWLEDGED, WAIT_RESOLVED };
+
+/* "After `after` without acknowledgement (or resolution), reach `contact` by `channels`." The first
+ * step has after 0 and WAIT_NONE. Sorted by after. */
+struct escalation_step {
+	enum escalation_wait wait;
+	struct dur after;       /* from the first send */
+	const struct contact *contact; /* NULL: the channel alone (a Slack channel) */
+	const char *text;       /* "Secondary Contact" */
+	const struct promise *promise;
+};
+struct escalation {
+	struct escalation_step *steps;
+	size_t step_count;
+	struct dur repage_after; /* acknowledged, not resolved; critical: 30 min; 0 never */
+	struct place place;
+};
+
+struct providers {
+	struct { const char *url, *user, *password, *from, *ca_file; bool insecure_tls; } smtp;
+	struct { const char *token, *webhook_url, *signing_secret, *api_url; } slack;
+	struct { const char *account, *token, *from, *api_url; } twilio;
+	struct { const char *token, *api_url; } telegram;
+	struct { const char *name, *url, *bearer; } *webhooks;
+	size_t webhook_count;
+};
+
+/* ---- incidents, backups, calendar ---- */
+
+struct severity {
+	const char *name, *title, *impact, *communication; /* "SEV-1", "Critical" */
+	struct dur response;
+	const struct promise *promise;
+};
+struct role {
+	const char *name, *primary, *secondary;
+	const char **responsibilities;
+	size_t responsibility_count;
+};
+
+struct workflow_edge {
+	size_t to;          /* node */
+	const char *answer; /* "Yes", NULL for an unlabelled way on */
+};
+struct workflow_node {
+	const char *key, *text; /* "F", "Requires Immediate Action?" */
+	bool is_decision;
+	struct workflow_edge *edges;
+	size_t edge_count;
+	struct place place;
+};
+struct workflow {
+	const char *id, *title;
+	struct workflow_node *nodes; /* [0] is the start */
+	size_t node_count;
+};
+
+struct backup_policy {
+	const char *id, *title;   /* "full-backups" */
+	struct dur every, keep;
+	const char *storage, *verification;
+};
+struct objective {
+	const char *name;         /* "Database", "Critical Services" */
+	bool is_rpo;              /* else RTO */
+	struct dur within;
+};
+struct window {
+	const char *name;         /* "Primary Window" */
+	bool recurring;           /* false: emergency, as needed */
+	int weekday;              /* 0 Sunday .. 6 */
+	int from_min, to_min;     /* minutes of the UTC day */
+};
+enum cadence { CADENCE_ONCE, CADENCE_DAILY, CADENCE_WEEKLY, CADENCE_MONTHLY, CADENCE_QUARTERLY, CADENCE_YEARLY };
+struct duty_plan {
+	const char *id, *title, *text;
+	enum cadence cadence;
+	const char *owner;        /* contact or role name; NULL unbound */
+	const struct promise *promise;
+};
+struct checklist {
+	const char *id, *title;
+	const char **items;
+	size_t item_count;
+};
+struct change_category {
+	const char *name, *text;
+	bool needs_approval, expedited;
+};
+
+/* ---- the plan ---- */
+
+struct plan {
+	unsigned magic;
+	uint64_t generation;      /* counts compiles in this process */
+	const char *document_path, *site_path; /* NULL site */
+	const char *document;     /* bytes of the document, for the manual's page */
+	size_t document_length;
+	const char *site_name;    /* "TuneTON"; "Backline" by default */
+	const char *public_url;
+	char digest[65];          /* SHA-256 of both files, hex */
+
+	struct promise *promises;           size_t promise_count;
+	struct threshold *thresholds;       size_t threshold_count;
+	struct rule_group *rule_groups;     size_t rule_group_count;
+	struct priority_channels channels[PRIORITIES];
+	struct escalation escalations[PRIORITIES];
+	struct severity *severities;        size_t severity_count;
+	struct role *roles;                 size_t role_count;
+	struct workflow *workflows;         size_t workflow_count;
+	const char *report_template;
+	struct backup_policy *backups;      size_t backup_count;
+	struct objective *objectives;       size_t objective_count;
+	struct window *windows;             size_t window_count;
+	struct duty_plan *duties;           size_t duty_count;
+	struct checklist *checklists;       size_t checklist_count;
+	struct change_category *changes;    size_t change_count;
+
+	struct component *components;       size_t component_count;
+	struct person *people;              size_t person_count;
+	struct oncall *oncalls;             size_t oncall_count;
+	struct contact *contacts;           size_t contact_count;
+	struct collect_job *jobs;           size_t job_count;
+	struct providers providers;
+};
+
+struct manual_input {
+	const char *document_path; /* shown in diagnostics */
+	struct str document;
+	const char *site_path;     /* NULL: no site file */
+	struct str site;
+	bool require_site;         /* unbound names are errors */
+};
+
+/* RC_INVALID with at least one error in `diagnostics` (which live in cx->arena) when it does not
+ * compile; *out is then NULL. Warnings and missing things are listed either way. Worker or start. */
+enum rc manual_compile(struct cx *cx, const struct manual_input *input,
+		       struct diagnostics *diagnostics, struct plan **out) NODISCARD;
+struct plan *plan_ref(struct plan *plan); /* any thread */
+void plan_unref(struct plan **plan);
+
+/* file:line:column: error: message / the line / a caret / hint. */
+void manual_print_diagnostic(struct buf *out, const struct diagnostic *diagnostic, bool colour);
+/* JSON line for --json on stderr. */
+void manual_diagnostic_json(struct buf *out, const struct diagnostic *diagnostic);
+/* The array of `check --json`; the table of `check`. */
+void manual_promises_json(struct buf *out, const struct plan *plan);
+void manual_promises_text(struct buf *out, const struct plan *plan, bool colour, int columns);
+/* `rules print`: a Prometheus rule file that promtool accepts. */
+void manual_rules_yaml(struct buf *out, const struct plan *plan);
+
+enum plan_change_kind { PLAN_ADDED, PLAN_REMOVED, PLAN_WEAKENED, PLAN_CHANGED };
+struct plan_change {
+	enum plan_change_kind kind;
+	const char *promise_id, *before, *after;
+	bool enforced; /* the old one was enforced: removal waits for --accept */
+};
+/* Differences promise by promise, in cx->arena. */
+enum rc manual_compare(struct cx *cx, const struct plan *before, const struct plan *after,
+		       struct plan_change **out, size_t *count) NODISCARD;
+
+/* What ships in the binary. */
+struct str manual_embedded_document(void);
+struct str manual_embedded_site(void);
+
+#endif

@@ -1,0 +1,24 @@
+/* Files: whole reads with a limit, atomic and durable writes. Blocking: workers, or at start. */
+#ifndef SYS_FILE_H
+#define SYS_FILE_H
+
+#include <sys/types.h>
+
+#include "base/cx.h"
+
+/* The whole file into cx->arena, NUL-terminated; RC_TOO_LARGE above limit_bytes, RC_NOT_FOUND. */
+enum rc file_read(struct cx *cx, const char *path, size_t limit_bytes, struct str *out) NODISCARD;
+/* Writes a temporary file beside it, syncs, renames, syncs the directory. */
+enum rc file_write_atomic(struct cx *cx, const char *path, struct str bytes, mode_t mode) NODISCARD;
+/* Like mkdir -p. */
+enum rc file_make_dirs(struct cx *cx, const char *path, mode_t mode) NODISCARD;
+enum rc file_remove_tree(struct cx *cx, const char *path) NODISCARD;
+enum rc file_sync_dir(struct cx *cx, const char *path) NODISCARD;
+/* Writes it all, in the face of EINTR and short writes; RC_NO_SPACE for ENOSPC and EDQUOT. */
+enum rc file_write_all(struct cx *cx, int fd, const void *bytes, size_t length) NODISCARD;
+/* dir + "/" + name in cx->arena. */
+char *file_join(struct cx *cx, const char *dir, const char *name);
+/* Bytes free to unprivileged users where path lies. */
+enum rc file_space_free(struct cx *cx, const char *path, uint64_t *out_bytes) NODISCARD;
+
+#endif

@@ -1,0 +1,92 @@
+/* HTTP and SMTP client: libcurl's multi_socket on the loop. Protocols are restricted, no proxy from
+ * the environment, no credential across a redirect. Addresses are checked at connect by class. */
+#ifndef SYS_HTTP_CLIENT_H
+#define SYS_HTTP_CLIENT_H
+
+#include "sys/loop.h"
+
+struct http_client;
+
+enum http_address_class {
+	HTTP_DECLARED, /* named in the plan: may be private, never link-local metadata */
+	HTTP_OUTSIDE   /* from outsiders (redirect, discovery): must be public */
+};
+
+struct http_header {
+	const char *name, *value;
+};
+
+struct http_call {
+	const char *method; /* NULL: GET, or POST with a body */
+	const char *url;
+	const struct http_header *headers;
+	size_t header_count;
+	struct str body; /* copied */
+	struct dur timeout;            /* whole call; default 10 s */
+	size_t response_limit_bytes;   /* default 1 MiB; more fails with RC_TOO_LARGE */
+	enum http_address_class address_class;
+	unsigned redirects;            /* followed at most; 0 none */
+	bool accept_gzip;
+	bool insecure_tls;             /* only where the plan says so */
+	bool fresh_connection;         /* probes: measure every phase */
+	const char *user, *password;   /* basic authentication; NULL none */
+	const char *ca_file;           /* NULL: the system's */
+};
+
+struct http_answer {
+	enum rc rc;            /* RC_OK when an HTTP answer arrived, whatever its status */
+	char error[256];       /* when not RC_OK */
+	int status;
+	unsigned redirects;
+	struct str body;       /* decoded, of at most response_limit_bytes */
+	struct str headers;    /* raw head of the last response */
+	const char *final_url;
+	char http_version[8];  /* "1.1", "2" */
+	char address[64];      /* peer's IP */
+	char tls_version[16];  /* "TLS 1.3"; "" without TLS */
+	int64_t certificate_expires_s; /* earliest in the chain, Unix time; 0 without TLS */
+	/* phases, seconds, as blackbox_exporter names them */
+	double resolve_s, connect_s, tls_s, processing_s, transfer_s, total_s;
+};
+
+/* Header of the last response without regard to case; .p NULL when absent. */
+struct str http_answer_header(const struct http_answer *answer, const char *name);
+
+struct mail {
+	const char *url;               /* smtp://host:587 or smtps://host:465 */
+	bool require_starttls;         /* on smtp:// */
+	const char *user, *password;   /* NULL none */
+	const char *from;
+	const char *const *to;
+	size_t to_count;
+	struct str message;            /* whole RFC 5322 message with CRLF; copied. curl stuffs dots */
+	struct dur timeout;
+	const char *ca_file;
+	bool insecure_tls;
+};
+
+struct mail_answer {
+	enum rc rc;       /* RC_NETWORK, RC_TIMEOUT, RC_PROTOCOL ... */
+	int smtp_code;    /* last reply code, 0 when none came */
+	char error[256];
+};
+
+enum rc http_client_open(struct cx *cx, struct loop *loop, struct http_client **out) NODISCARD;
+/* Pending calls end with RC_CANCELLED. */
+void http_client_close(struct http_client **client);
+
+/* `done` runs exactly once on the loop, never before this returns; the answer is valid during it.
+ * Everything in call is copied. */
+enum rc http_client_call(struct cx *cx, struct http_client *client, const struct http_call *call,
+			 void (*done)(const struct http_answer *answer, void *context),
+			 void *context) NODISCARD;
+enum rc http_client_mail(struct cx *cx, struct http_client *client, const struct mail *mail,
+			 void (*done)(const struct mail_answer *answer, void *context),
+			 void *context) NODISCARD;
+
+/* Blocking call for the command line over the local socket or to an address: no loop needed.
+ * socket_path may be NULL. The answer's strings live in cx->arena. */
+enum rc http_client_once(struct cx *cx, const char *socket_path, const struct http_call *call,
+			 struct http_answer *answer) NODISCARD;
+
+#endif

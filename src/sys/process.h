@@ -1,0 +1,31 @@
+/* Child processes: argument lists (never a shell), a clean environment, limits, time-outs. */
+#ifndef SYS_PROCESS_H
+#define SYS_PROCESS_H
+
+#include "sys/loop.h"
+
+struct process_options {
+	const char *const *argv;     /* NULL-terminated; argv[0] is a path */
+	const char *const *env;      /* NULL-terminated "K=V"; NULL: PATH and LANG only */
+	const char *directory;       /* NULL: / */
+	struct str input;            /* copied, written to its standard input */
+	size_t output_limit_bytes;   /* of stdout and stderr each; more is cut and said */
+	struct dur timeout;          /* then SIGTERM, 5 s later SIGKILL, to the whole group */
+	uint64_t memory_limit_bytes; /* RLIMIT_AS; 0 none */
+	uid_t uid;                   /* 0: as we are */
+	gid_t gid;
+};
+
+struct process_result {
+	int exit_code;   /* -1 when ended by a signal */
+	int signal;
+	bool timed_out, output_cut;
+	struct dur took;
+	struct str output, errors; /* valid during the call-back */
+};
+
+enum rc process_run(struct cx *cx, struct loop *loop, const struct process_options *options,
+		    void (*done)(const struct process_result *result, void *context),
+		    void *context) NODISCARD;
+
+#endif

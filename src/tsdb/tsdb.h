@@ -1,0 +1,73 @@
+/* The metrics store: WAL, head, immutable blocks.
+ *
+ * Life: tsdb_open replays the WAL; appends come through tsdb_sink() on the loop thread; reads may run
+ * on any worker; tsdb_close syncs and closes. After kill -9 at most the samples since the last group
+ * fsync (options.sync_every, default 1 s) are lost, nothing else. Reads see committed batches only. */
+#ifndef TSDB_TSDB_H
+#define TSDB_TSDB_H
+
+#include "model/sample.h"
+#include "sys/loop.h"
+
+struct tsdb;
+
+struct tsdb_options {
+	const char *directory;
+	struct loop *loop;           /* NULL: no group fsync timer, no compaction (tests, tools) */
+	struct dur sync_every;       /* 0: each commit */
+	struct dur retention;        /* default 30 days */
+	struct dur block_span;       /* default 2 h */
+	struct dur out_of_order;     /* default 10 min */
+	size_t series_limit;         /* default 1,000,000 */
+	uint64_t space_reserve_bytes; /* ingestion stops below this much free space; default 64 MiB */
+	/* Told on the loop when ingestion stops (RC_NO_SPACE, RC_IO) and when it goes on (RC_OK). */
+	void (*state_changed)(void *context, enum rc state, const char *reason);
+	void *context;
+};
+
+enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb **out) NODISCARD;
+void tsdb_close(struct tsdb **tsdb);
+
+struct sample_sink tsdb_sink(struct tsdb *tsdb);
+/* Forces the group fsync. */
+enum rc tsdb_sync(struct cx *cx, struct tsdb *tsdb) NODISCARD;
+
+/* A series with its samples in time order, columns in cx->arena. */
+struct tsdb_series {
+	struct labels labels;
+	const int64_t *t_ms;
+	const double *values;
+	size_t sample_count;
+};
+struct tsdb_series_list {
+	struct tsdb_series *v;
+	size_t n;
+};
+
+/* Series matching all matchers with samples in [from_ms, to_ms], sorted by labels; stale markers are
+ * included. Any thread. RC_LIMIT when the arena's budget or series_limit in tsdb_read is exceeded. */
+enum rc tsdb_select(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+		    size_t matcher_count, int64_t from_ms, int64_t to_ms,
+		    struct tsdb_series_list *out) NODISCARD;
+/* Labels alone (for /api/v1/series). */
+enum rc tsdb_select_labels(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+			   size_t matcher_count, int64_t from_ms, int64_t to_ms,
+			   struct tsdb_series_list *out) NODISCARD;
+/* Sorted, distinct; matchers may be none. */
+enum rc tsdb_label_names(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+			 size_t matcher_count, int64_t from_ms, int64_t to_ms, struct str **out,
+			 size_t *out_count) NODISCARD;
+enum rc tsdb_label_values(struct cx *cx, struct tsdb *tsdb, struct str name,
+			  const struct matcher *matchers, size_t matcher_count, int64_t from_ms,
+			  int64_t to_ms, struct str **out, size_t *out_count) NODISCARD;
+
+struct tsdb_stats {
+	size_t series_in_head, blocks;
+	uint64_t samples_appended, samples_out_of_order, samples_duplicate;
+	uint64_t wal_bytes, wal_syncs, compactions, compactions_failed;
+	int64_t oldest_ms, newest_ms; /* 0 when empty */
+	enum rc state;
+};
+void tsdb_stats(struct tsdb *tsdb, struct tsdb_stats *out);
+
+#endif
