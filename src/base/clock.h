@@ -21,8 +21,8 @@ struct dur {
 
 struct clock {
 	bool is_virtual;
-	_Atomic int64_t virtual_wall_ms;
-	_Atomic int64_t virtual_mono_ns;
+	int64_t virtual_wall_ms; /* both by atomic operations: any thread reads them */
+	int64_t virtual_mono_ns;
 };
 
 struct clock *clock_real(void);

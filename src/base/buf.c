@@ -1,0 +1,158 @@
+/* Growing byte buffers of str.h. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/str.h"
+
+void buf_release(struct buf *buf)
+{
+	free(buf->data);
+	*buf = (struct buf){.limit_bytes = buf->limit_bytes};
+}
+
+void buf_clear(struct buf *buf)
+{
+	buf->length = 0;
+	buf->overflowed = false;
+	if (buf->data != NULL)
+		buf->data[0] = '\0';
+}
+
+/* Room for `more` bytes and the NUL; false when the limit forbids it. */
+static bool reserve(struct buf *buf, size_t more)
+{
+	size_t need;
+	CHECK(!__builtin_add_overflow(buf->length, more, &need) && need < SIZE_MAX);
+	if (buf->overflowed || (buf->limit_bytes != 0 && need > buf->limit_bytes)) {
+		buf->overflowed = true;
+		return false;
+	}
+	if (need + 1 > buf->capacity) {
+		size_t capacity = buf->capacity < 64 ? 64 : buf->capacity * 2;
+		if (capacity < need + 1)
+			capacity = need + 1;
+		buf->data = heap_resize(buf->data, capacity);
+		buf->capacity = capacity;
+	}
+	return true;
+}
+
+void buf_put(struct buf *buf, const void *bytes, size_t length)
+{
+	if (!reserve(buf, length))
+		return;
+	if (length > 0)
+		memcpy(buf->data + buf->length, bytes, length);
+	buf->length += length;
+	buf->data[buf->length] = '\0';
+}
+
+void buf_put_str(struct buf *buf, struct str s)
+{
+	buf_put(buf, s.p, s.n);
+}
+
+void buf_puts(struct buf *buf, const char *c_string)
+{
+	buf_put(buf, c_string, strlen(c_string));
+}
+
+void buf_putc(struct buf *buf, char byte)
+{
+	buf_put(buf, &byte, 1);
+}
+
+void buf_printf(struct buf *buf, const char *format, ...)
+{
+	va_list args, again;
+	va_start(args, format);
+	va_copy(again, args);
+	int length = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	CHECK(length >= 0);
+	if (reserve(buf, (size_t)length)) {
+		vsnprintf(buf->data + buf->length, (size_t)length + 1, format, again);
+		buf->length += (size_t)length;
+	}
+	va_end(again);
+}
+
+void buf_put_double(struct buf *buf, double value)
+{
+	if (isnan(value)) {
+		buf_puts(buf, "NaN");
+		return;
+	}
+	if (isinf(value)) {
+		buf_puts(buf, value > 0 ? "+Inf" : "-Inf");
+		return;
+	}
+	char text[40];
+	for (int precision = 15; precision <= 17; precision++) {
+		snprintf(text, sizeof(text), "%.*g", precision, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	buf_puts(buf, text);
+}
+
+void buf_put_html(struct buf *buf, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		switch (s.p[i]) {
+		case '&':
+			buf_puts(buf, "&amp;");
+			break;
+		case '<':
+			buf_puts(buf, "&lt;");
+			break;
+		case '>':
+			buf_puts(buf, "&gt;");
+			break;
+		case '"':
+			buf_puts(buf, "&quot;");
+			break;
+		case '\'':
+			buf_puts(buf, "&#39;");
+			break;
+		default:
+			buf_putc(buf, s.p[i]);
+		}
+	}
+}
+
+static bool is_unreserved(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+void buf_put_url(struct buf *buf, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (is_unreserved(s.p[i]))
+			buf_putc(buf, s.p[i]);
+		else
+			buf_printf(buf, "%%%02X", (unsigned char)s.p[i]);
+	}
+}
+
+struct str buf_str(const struct buf *buf)
+{
+	return str_make(buf->data == NULL ? "" : buf->data, buf->length);
+}
+
+char *buf_take(struct buf *buf, size_t *length)
+{
+	if (buf->data == NULL)
+		buf->data = heap_alloc(1);
+	char *data = buf->data;
+	if (length != NULL)
+		*length = buf->length;
+	*buf = (struct buf){.limit_bytes = buf->limit_bytes};
+	return data;
+}

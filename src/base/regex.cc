@@ -1,0 +1,128 @@
+// RE2 behind C. The only C++ of the program.
+extern "C" {
+#include "base/cx.h"
+}
+#include "base/regex.h"
+
+#include <memory>
+#include <string>
+
+#include <re2/re2.h>
+
+struct regex {
+	RE2 re;
+	regex(const re2::StringPiece &pattern, const RE2::Options &options) : re(pattern, options) {}
+};
+
+static const int64_t memory_limit_bytes = 2 << 20;
+
+static re2::StringPiece piece(struct str s)
+{
+	return re2::StringPiece(s.p, s.n);
+}
+
+extern "C" enum rc regex_compile(struct cx *cx, struct str pattern, bool anchored, struct regex **out)
+{
+	RE2::Options options;
+	options.set_log_errors(false);
+	options.set_max_mem(memory_limit_bytes);
+	options.set_dot_nl(anchored); /* PromQL compiles ^(?s:...)$ */
+	std::string text = anchored ? "^(?s:" + std::string(pattern.p, pattern.n) + ")$"
+				    : std::string(pattern.p, pattern.n);
+	std::unique_ptr<struct regex> made(new struct regex(text, options));
+	*out = nullptr;
+	if (!made->re.ok())
+		return cx_fail_at(cx, RC_INVALID, 0, __FILE__, __LINE__,
+				  "bad regular expression '%.*s': %s", (int)pattern.n, pattern.p,
+				  made->re.error().c_str());
+	*out = made.release();
+	return RC_OK;
+}
+
+extern "C" bool regex_match(const struct regex *regex, struct str text)
+{
+	return RE2::PartialMatch(piece(text), regex->re);
+}
+
+extern "C" bool regex_groups(const struct regex *regex, struct str text, struct str *groups, int count)
+{
+	re2::StringPiece found[17];
+	int wanted = count > 17 ? 17 : count;
+	if (!regex->re.Match(piece(text), 0, text.n, RE2::UNANCHORED, found, wanted))
+		return false;
+	for (int i = 0; i < count; i++)
+		groups[i] = i < wanted ? str_make(found[i].data(), found[i].size())
+				       : str_make(nullptr, 0);
+	return true;
+}
+
+static int group_number(const struct regex *regex, const std::string &name)
+{
+	if (!name.empty() && name.find_first_not_of("0123456789") == std::string::npos)
+		return name.size() > 3 ? -1 : std::stoi(name);
+	const auto &names = regex->re.NamedCapturingGroups();
+	auto found = names.find(name);
+	return found == names.end() ? -1 : found->second;
+}
+
+static bool is_name_byte(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* The name after '$' at `at`, "" when there is none; *end is behind it. */
+static std::string reference(struct str text, size_t at, size_t *end)
+{
+	size_t start = at;
+	if (start < text.n && text.p[start] == '{') {
+		size_t close = ++start;
+		while (close < text.n && is_name_byte(text.p[close]))
+			close++;
+		if (close == start || close >= text.n || text.p[close] != '}')
+			return "";
+		*end = close + 1;
+		return std::string(text.p + start, close - start);
+	}
+	size_t stop = start;
+	while (stop < text.n && is_name_byte(text.p[stop]))
+		stop++;
+	*end = stop;
+	return std::string(text.p + start, stop - start);
+}
+
+extern "C" bool regex_expand(const struct regex *regex, struct str text, struct str replacement,
+			     struct buf *out)
+{
+	int groups = regex->re.NumberOfCapturingGroups() + 1;
+	std::unique_ptr<re2::StringPiece[]> found(new re2::StringPiece[(size_t)groups]);
+	if (!regex->re.Match(piece(text), 0, text.n, RE2::UNANCHORED, found.get(), groups))
+		return false;
+	for (size_t i = 0; i < replacement.n;) {
+		char c = replacement.p[i++];
+		if (c != '$') {
+			buf_putc(out, c);
+			continue;
+		}
+		if (i < replacement.n && replacement.p[i] == '$') {
+			buf_putc(out, '$');
+			i++;
+			continue;
+		}
+		size_t end = i;
+		std::string name = reference(replacement, i, &end);
+		if (name.empty()) {
+			buf_putc(out, '$'); /* malformed: Go writes it raw */
+			continue;
+		}
+		int group = group_number(regex, name);
+		if (group >= 0 && group < groups)
+			buf_put(out, found[(size_t)group].data(), found[(size_t)group].size());
+		i = end;
+	}
+	return true;
+}
+
+extern "C" void regex_free(struct regex *regex)
+{
+	delete regex;
+}
