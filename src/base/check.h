@@ -7,8 +7,7 @@
 
 _Noreturn void check_failed(const char *expression, const char *file, int line);
 
-#define CHECK(expression)                                                                          \
-	((expression) ? (void)0 : check_failed(#expression, __FILE__, __LINE__))
+#define CHECK(expression) ((expression) ? (void)0 : check_failed(#expression, __FILE__, __LINE__))
 
 /* Handles carry a magic number, checked at entry. */
 #define CHECK_MAGIC(handle, expected) CHECK((handle) != NULL && (handle)->magic == (expected))

@@ -137,10 +137,15 @@ bool clock_parse(const char *text, size_t length, struct wall *out)
 	    !literal(&c, ':') || !digits(&c, 2, &minute) || !literal(&c, ':') ||
 	    !digits(&c, 2, &second) || !fraction(&c, &ms) || !zone(&c, &offset) || c.at != c.end)
 		return false;
-	if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
+	if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
+	    second > 60)
 		return false;
-	struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day,
-			.tm_hour = hour, .tm_min = minute, .tm_sec = second};
+	struct tm tm = {.tm_year = year - 1900,
+			.tm_mon = month - 1,
+			.tm_mday = day,
+			.tm_hour = hour,
+			.tm_min = minute,
+			.tm_sec = second};
 	time_t t = timegm(&tm);
 	if (tm.tm_mday != day && second != 60) /* 31 February rolled over */
 		return false;

@@ -43,7 +43,7 @@ void cx_hint(struct cx *cx, const char *format, ...) PRINTF_LIKE(2, 3);
 const char *cx_message(struct cx *cx);
 
 /* In cx->arena; NULL with RC_LIMIT recorded when the budget is exhausted. */
-void *cx_alloc(struct cx *cx, size_t size_bytes); /* zeroed */
+void *cx_alloc(struct cx *cx, size_t size_bytes);               /* zeroed */
 void *cx_array(struct cx *cx, size_t count, size_t size_bytes); /* zeroed */
 char *cx_printf(struct cx *cx, const char *format, ...) PRINTF_LIKE(2, 3);
 struct str cx_str(struct cx *cx, struct str s); /* copy; .p NULL when exhausted */

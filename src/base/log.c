@@ -25,7 +25,7 @@ void log_setup(enum log_format format, enum log_level least, struct clock *clock
 
 static bool looks_secret(const char *key)
 {
-	static const char *const words[] = {"password", "passwd", "token",  "secret",
+	static const char *const words[] = {"password", "passwd", "token",        "secret",
 					    "dsn",      "cookie", "authorization"};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcasestr(key, words[i]) != NULL)

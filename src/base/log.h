@@ -1,6 +1,6 @@
 /* Structured log lines on stderr: logfmt for people, JSON with --log-format json. Any thread.
- * Never pass a secret: fields whose key looks like one (password, token, secret, dsn, authorization,
- * cookie) are written as "[hidden]", but that is the safety net, not the rule. */
+ * Never pass a secret: fields whose key looks like one (password, token, secret, dsn,
+ * authorization, cookie) are written as "[hidden]", but that is the safety net, not the rule. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -34,7 +34,7 @@ void log_setup(enum log_format format, enum log_level least, struct clock *clock
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 
 #define log_at(level, message, ...)                                                                \
-	log_write((level), (message), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ) {0}})
+	log_write((level), (message), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)

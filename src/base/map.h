@@ -18,7 +18,10 @@ struct map {
 	size_t capacity; /* power of two or 0 */
 };
 
-#define MAP_INIT {0}
+#define MAP_INIT                                                                                   \
+	{                                                                                          \
+		0                                                                                  \
+	}
 void map_release(struct map *map); /* values are the caller's */
 void *map_get(const struct map *map, struct str key);
 /* Returns the former value or NULL. value must not be NULL. */

@@ -11,12 +11,14 @@ extern "C" {
 struct regex;
 
 /* anchored: the whole text must match (PromQL); else anywhere. *out is on the heap: regex_free. */
-enum rc regex_compile(struct cx *cx, struct str pattern, bool anchored, struct regex **out) NODISCARD;
+enum rc regex_compile(struct cx *cx, struct str pattern, bool anchored,
+		      struct regex **out) NODISCARD;
 bool regex_match(const struct regex *regex, struct str text);
 /* Groups of the first match; groups[0] is the whole. Unmatched groups have p NULL. */
 bool regex_groups(const struct regex *regex, struct str text, struct str *groups, int count);
 /* Appends `replacement` with $1 and ${name} expanded from the match, as Go's Expand does. */
-bool regex_expand(const struct regex *regex, struct str text, struct str replacement, struct buf *out);
+bool regex_expand(const struct regex *regex, struct str text, struct str replacement,
+		  struct buf *out);
 void regex_free(struct regex *regex);
 
 #ifdef __cplusplus

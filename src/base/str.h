@@ -1,4 +1,5 @@
-/* Byte slices (struct str, not owned, not NUL-terminated) and growing buffers (struct buf, owned). */
+/* Byte slices (struct str, not owned, not NUL-terminated) and growing buffers (struct buf, owned).
+ */
 #ifndef BASE_STR_H
 #define BASE_STR_H
 
@@ -53,9 +54,11 @@ uint64_t str_hash(struct str s); /* XXH3, stable across runs */
 /* NUL-terminated copies. NULL when the arena is exhausted. */
 char *str_dup(struct arena *arena, struct str s);
 struct str str_copy(struct arena *arena, struct str s);
-/* Lower-case, runs of anything but letters and digits become one '-', trimmed: "API Error Rate" -> "api-error-rate". */
+/* Lower-case, runs of anything but letters and digits become one '-', trimmed: "API Error Rate" ->
+ * "api-error-rate". */
 struct str str_slug(struct arena *arena, struct str s);
-/* The candidate with the least edit distance to `word`, for "did you mean"; NULL if none is near. */
+/* The candidate with the least edit distance to `word`, for "did you mean"; NULL if none is near.
+ */
 const char *str_nearest(struct str word, const char *const *candidates, size_t count);
 
 /* Grows on the heap; aborts when memory is out. `data` is always NUL-terminated once non-NULL.
@@ -68,7 +71,10 @@ struct buf {
 	bool overflowed;
 };
 
-#define BUF_INIT {0}
+#define BUF_INIT                                                                                   \
+	{                                                                                          \
+		0                                                                                  \
+	}
 void buf_release(struct buf *buf);
 void buf_clear(struct buf *buf);
 void buf_put(struct buf *buf, const void *bytes, size_t length);

@@ -12,13 +12,34 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-	{"ms", 1},            {"millisecond", 1},    {"milliseconds", 1},  {"msec", 1},
-	{"s", 1000},          {"sec", 1000},         {"secs", 1000},       {"second", 1000},
-	{"seconds", 1000},    {"m", 60000},          {"min", 60000},       {"mins", 60000},
-	{"minute", 60000},    {"minutes", 60000},    {"h", 3600000},       {"hr", 3600000},
-	{"hrs", 3600000},     {"hour", 3600000},     {"hours", 3600000},   {"d", 86400000},
-	{"day", 86400000},    {"days", 86400000},    {"w", 604800000},     {"week", 604800000},
-	{"weeks", 604800000}, {"y", 31536000000},    {"year", 31536000000}, {"years", 31536000000},
+	{"ms", 1},
+	{"millisecond", 1},
+	{"milliseconds", 1},
+	{"msec", 1},
+	{"s", 1000},
+	{"sec", 1000},
+	{"secs", 1000},
+	{"second", 1000},
+	{"seconds", 1000},
+	{"m", 60000},
+	{"min", 60000},
+	{"mins", 60000},
+	{"minute", 60000},
+	{"minutes", 60000},
+	{"h", 3600000},
+	{"hr", 3600000},
+	{"hrs", 3600000},
+	{"hour", 3600000},
+	{"hours", 3600000},
+	{"d", 86400000},
+	{"day", 86400000},
+	{"days", 86400000},
+	{"w", 604800000},
+	{"week", 604800000},
+	{"weeks", 604800000},
+	{"y", 31536000000},
+	{"year", 31536000000},
+	{"years", 31536000000},
 };
 
 static const struct unit size_units[] = {
@@ -94,9 +115,8 @@ bool units_parse_duration(struct str text, struct dur *out)
 		struct str name;
 		if (!cut_quantity(&rest, &number, &name))
 			return false;
-		const struct unit *unit =
-			find_unit(duration_units,
-				  sizeof(duration_units) / sizeof(duration_units[0]), name);
+		const struct unit *unit = find_unit(
+			duration_units, sizeof(duration_units) / sizeof(duration_units[0]), name);
 		if (unit == NULL)
 			return false;
 		total += number * unit->factor;
@@ -159,8 +179,9 @@ void units_format_duration_people(struct dur value, char out[UNITS_TEXT_BYTES])
 				break; /* "1 h 5 s" says nothing more than "1 h" */
 			continue;
 		}
-		n += snprintf(out + n, UNITS_TEXT_BYTES - (size_t)n, "%s%lld %s", parts > 0 ? " " : "",
-			      (long long)(left / steps[i].ms), steps[i].people);
+		n += snprintf(out + n, UNITS_TEXT_BYTES - (size_t)n, "%s%lld %s",
+			      parts > 0 ? " " : "", (long long)(left / steps[i].ms),
+			      steps[i].people);
 		left %= steps[i].ms;
 		parts++;
 	}

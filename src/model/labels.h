@@ -21,7 +21,8 @@ struct labels {
 
 /* Builds a sorted set in cx->arena from pairs in any order; RC_INVALID on a duplicate or bad name.
  * Pairs with an empty value are left out, as Prometheus does. */
-enum rc labels_make(struct cx *cx, const struct label *pairs, size_t count, struct labels *out) NODISCARD;
+enum rc labels_make(struct cx *cx, const struct label *pairs, size_t count,
+		    struct labels *out) NODISCARD;
 /* labels_of(cx, &set, "__name__", "up", "job", "api", NULL) */
 enum rc labels_of(struct cx *cx, struct labels *out, ...) NODISCARD;
 struct str labels_get(const struct labels *labels, struct str name); /* "" when absent */
@@ -35,7 +36,7 @@ enum rc labels_with(struct cx *cx, const struct labels *labels, struct str name,
 		    struct labels *out) NODISCARD;
 /* metric{a="b",c="d"} with Prometheus' escapes. */
 void labels_print(struct buf *out, const struct labels *labels);
-bool labels_name_valid(struct str name);  /* [a-zA-Z_][a-zA-Z0-9_]* */
+bool labels_name_valid(struct str name);   /* [a-zA-Z_][a-zA-Z0-9_]* */
 bool labels_metric_valid(struct str name); /* also ':' */
 
 enum matcher_op { MATCH_EQUAL, MATCH_NOT_EQUAL, MATCH_REGEX, MATCH_NOT_REGEX };

@@ -25,8 +25,6 @@ struct sample_sink {
 	enum rc (*commit)(void *self, struct cx *cx);
 };
 
-enum sample_type {
-	SAMPLE_UNKNOWN, SAMPLE_COUNTER, SAMPLE_GAUGE, SAMPLE_HISTOGRAM, SAMPLE_SUMMARY
-};
+enum sample_type { SAMPLE_UNKNOWN, SAMPLE_COUNTER, SAMPLE_GAUGE, SAMPLE_HISTOGRAM, SAMPLE_SUMMARY };
 
 #endif

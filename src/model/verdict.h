@@ -13,9 +13,9 @@ struct verdict_element {
 /* One evaluation of one alerting rule at one instant. `elements` is empty when all is well.
  * failed: the rule could not be evaluated, which is itself an alert. */
 struct verdict {
-	struct str rule_id;  /* stable: the promise's id, or group/name/index for rule files */
+	struct str rule_id; /* stable: the promise's id, or group/name/index for rule files */
 	struct wall at;
-	struct dur hold;     /* the rule's `for` */
+	struct dur hold; /* the rule's `for` */
 	struct dur keep_firing;
 	bool failed;
 	struct str failure;

@@ -85,7 +85,8 @@ static void errors_carry_context_and_system_reason(void **state)
 	assert_int_equal(cx_fail_os(&cx, RC_IO, "could not open '%s'", "x"), RC_IO);
 	assert_string_equal(cx.err.message, "could not open 'x': No such file or directory");
 	cx_context(&cx, "site file");
-	assert_string_equal(cx_message(&cx), "site file: could not open 'x': No such file or directory");
+	assert_string_equal(cx_message(&cx),
+			    "site file: could not open 'x': No such file or directory");
 }
 
 static void map_agrees_with_a_naive_model(void **state)
@@ -143,17 +144,18 @@ static void slices_split_trim_and_convert(void **state)
 	assert_false(str_to_double(STR(" 1"), &d));
 	assert_false(str_to_double(STR("1 "), &d));
 	assert_true(str_is(str_trim(STR(" \t x y\r\n")), "x y"));
-	assert_true(str_is(str_slug(&arena, STR("  API Error Rate (p95)! ")), "api-error-rate-p95"));
+	assert_true(
+		str_is(str_slug(&arena, STR("  API Error Rate (p95)! ")), "api-error-rate-p95"));
 }
 
 static void utf8_is_checked_strictly(void **state)
 {
 	(void)state;
 	assert_true(str_utf8_valid(STR("gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x8e\xb5")));
-	assert_false(str_utf8_valid(STR("\xc0\xaf")));          /* overlong */
-	assert_false(str_utf8_valid(STR("\xed\xa0\x80")));      /* surrogate */
-	assert_false(str_utf8_valid(STR("\xf4\x90\x80\x80")));  /* above U+10FFFF */
-	assert_false(str_utf8_valid(STR("\xe2\x82")));          /* cut off */
+	assert_false(str_utf8_valid(STR("\xc0\xaf")));         /* overlong */
+	assert_false(str_utf8_valid(STR("\xed\xa0\x80")));     /* surrogate */
+	assert_false(str_utf8_valid(STR("\xf4\x90\x80\x80"))); /* above U+10FFFF */
+	assert_false(str_utf8_valid(STR("\xe2\x82")));         /* cut off */
 }
 
 static void nearest_word_is_offered_only_when_near(void **state)
@@ -172,10 +174,14 @@ static void durations_read_and_print(void **state)
 		int64_t ms;
 		const char *exact, *people;
 	} cases[] = {
-		{"5m", 300000, "5m", "5 min"},     {"1h30m", 5400000, "1h30m", "1 h 30 min"},
-		{"1500ms", 1500, "1s500ms", "1 s 500 ms"}, {"2 s", 2000, "2s", "2 s"},
-		{"15 minutes", 900000, "15m", "15 min"},   {"4 weeks", 2419200000, "4w", "28 d"},
-		{"30 days", 2592000000, "30d", "30 d"},    {"0s", 0, "0s", "0 s"},
+		{"5m", 300000, "5m", "5 min"},
+		{"1h30m", 5400000, "1h30m", "1 h 30 min"},
+		{"1500ms", 1500, "1s500ms", "1 s 500 ms"},
+		{"2 s", 2000, "2s", "2 s"},
+		{"15 minutes", 900000, "15m", "15 min"},
+		{"4 weeks", 2419200000, "4w", "28 d"},
+		{"30 days", 2592000000, "30d", "30 d"},
+		{"0s", 0, "0s", "0 s"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct dur d;
@@ -188,7 +194,8 @@ static void durations_read_and_print(void **state)
 		assert_string_equal(text, cases[i].people);
 	}
 	struct dur d;
-	static const char *const bad[] = {"", "5", "-5m", "5x", "m", "1e400s", "999999y", "5 months"};
+	static const char *const bad[] = {"",  "5",      "-5m",     "5x",
+					  "m", "1e400s", "999999y", "5 months"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(units_parse_duration(str_of(bad[i]), &d));
 	uint64_t bytes;

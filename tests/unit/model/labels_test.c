@@ -31,7 +31,8 @@ static void sets_are_sorted_and_refuse_duplicates(void **state)
 {
 	(void)state;
 	struct labels a, b;
-	assert_int_equal(labels_of(&cx, &a, "job", "api", "__name__", "up", "zone", "", NULL), RC_OK);
+	assert_int_equal(labels_of(&cx, &a, "job", "api", "__name__", "up", "zone", "", NULL),
+			 RC_OK);
 	assert_int_equal(labels_of(&cx, &b, "__name__", "up", "job", "api", NULL), RC_OK);
 	assert_true(labels_equal(&a, &b));
 	assert_int_equal(labels_hash(&a), labels_hash(&b));
