@@ -1,8 +1,7 @@
-/* The command line's entry. */
-#include <stdio.h>
+/* The program's entry. */
+#include "app/command.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-	puts("backline");
-	return 0;
+	return command_main(argc, argv);
 }

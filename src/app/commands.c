@@ -1,0 +1,196 @@
+/* The table of verbs. */
+#include "app/command.h"
+
+#define OPTION_DATA                                                                                \
+	{                                                                                          \
+		"data", "DIR",                                                                     \
+			"the data directory; default: $BACKLINE_DATA, else the place for state"    \
+	}
+#define OPTION_JSON                                                                                \
+	{                                                                                          \
+		"json", NULL, "write JSON"                                                         \
+	}
+
+const struct command app_commands[] = {
+	{
+		.name = "serve",
+		.arguments = "",
+		.summary = "Run the manual: watch, page, escalate, record, serve the pages",
+		.details = "Without --manual the embedded manual watches this host and Backline "
+			   "itself.\n"
+			   "SIGHUP, `backline reload`, or saving the manual or the site file "
+			   "reloads them: all\n"
+			   "is checked first, and a bad file changes nothing. SIGTERM and SIGINT "
+			   "end it.",
+		.options = {{"manual", "FILE", "the operations manual (Markdown)"},
+			    {"site", "FILE", "where things are (YAML)"},
+			    OPTION_DATA,
+			    {"listen", "ADDR:PORT",
+			     "default 127.0.0.1:7080; port 0 takes a free one"},
+			    {"auth", "off", "no sign-in; for tests, on a loopback address only"},
+			    {"log-format", "logfmt|json", "default logfmt"},
+			    {"log-level", "LEVEL", "debug, info, warn or error; default info"},
+#ifdef BACKLINE_TEST_HOOKS
+			    {"clock-socket", "PATH",
+			     "test builds: a socket that turns a virtual clock"},
+#endif
+			    {0}},
+		.run = app_serve,
+	},
+	{
+		.name = "check",
+		.arguments = "MANUAL",
+		.summary = "List every promise of a manual, how it is proved, what is missing",
+		.details = "Exit 0 when it can run, 1 on an error. Every error is told at once, "
+			   "with place, line\n"
+			   "and hint. Without --site unbound names are listed as missing; with it "
+			   "they are errors.",
+		.least = 1,
+		.most = 1,
+		.options = {{"site", "FILE", "where things are (YAML)"}, OPTION_JSON, {0}},
+		.run = app_check,
+	},
+	{
+		.name = "rules print",
+		.arguments = "MANUAL",
+		.summary = "Print the thresholds as a Prometheus rule file",
+		.least = 1,
+		.most = 1,
+		.options = {{"site", "FILE", "where things are (YAML)"}, {0}},
+		.run = app_rules_print,
+	},
+	{
+		.name = "status",
+		.arguments = "",
+		.summary = "Tell how the running Backline fares",
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_status,
+	},
+	{
+		.name = "promises",
+		.arguments = "",
+		.summary = "List the promises with their state: kept, broken, unproven",
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_promises,
+	},
+	{
+		.name = "alerts",
+		.arguments = "",
+		.summary = "List what fires or is about to",
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_alerts,
+	},
+	{
+		.name = "pages",
+		.arguments = "",
+		.summary = "List the pages: who was reached, who has it",
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_pages,
+	},
+	{
+		.name = "ack",
+		.arguments = "PAGE",
+		.summary = "Acknowledge a page: you have it, the escalation stops",
+		.least = 1,
+		.most = 1,
+		.options = {{"note", "TEXT", "what you say of it, for the journal"},
+			    OPTION_DATA,
+			    {0}},
+		.run = app_acknowledge,
+	},
+	{
+		.name = "resolve",
+		.arguments = "PAGE",
+		.summary = "Resolve a page by hand",
+		.least = 1,
+		.most = 1,
+		.options = {{"note", "TEXT", "what you say of it, for the journal"},
+			    OPTION_DATA,
+			    {0}},
+		.run = app_resolve,
+	},
+	{
+		.name = "duty list",
+		.arguments = "",
+		.summary = "List what is due, by whom, when",
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_duty_list,
+	},
+	{
+		.name = "duty done",
+		.arguments = "DUTY",
+		.summary = "Mark a duty as done, with a note as its evidence",
+		.least = 1,
+		.most = 1,
+		.options = {{"note", "TEXT", "the evidence: what was done, where it can be seen"},
+			    OPTION_DATA,
+			    {0}},
+		.run = app_duty_done,
+	},
+	{
+		.name = "journal list",
+		.arguments = "",
+		.summary = "List what happened, newest first",
+		.options = {{"limit", "N", "at most so many entries; default 50"},
+			    OPTION_DATA,
+			    OPTION_JSON,
+			    {0}},
+		.run = app_journal_list,
+	},
+	{
+		.name = "journal verify",
+		.arguments = "",
+		.summary = "Verify the journal's chain of hashes, entry by entry",
+		.details = "Reads the ledger in the data directory; Backline may run or not.\n"
+			   "Exit 0 when whole, 1 when an entry was changed, cut or lost.",
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_journal_verify,
+	},
+	{
+		.name = "query",
+		.arguments = "EXPR",
+		.summary = "Evaluate PromQL now",
+		.least = 1,
+		.most = 1,
+		.options = {{"time", "TIME", "RFC 3339 or Unix seconds; default now"},
+			    OPTION_DATA,
+			    OPTION_JSON,
+			    {0}},
+		.run = app_query,
+	},
+	{
+		.name = "deploy",
+		.arguments = "WHAT",
+		.summary = "Mark a deploy: on the journal and the charts",
+		.least = 1,
+		.most = 1,
+		.options = {{"component", "ID", "what was deployed to"}, OPTION_DATA, {0}},
+		.run = app_deploy,
+	},
+	{
+		.name = "reload",
+		.arguments = "",
+		.summary = "Read the manual and the site file again",
+		.options = {{"accept", NULL, "also when an enforced promise would vanish"},
+			    OPTION_DATA,
+			    {0}},
+		.run = app_reload,
+	},
+	{
+		.name = "completion",
+		.arguments = "SHELL",
+		.summary = "Print completions for bash, zsh or fish",
+		.least = 1,
+		.most = 1,
+		.options = {{0}},
+		.run = app_completion,
+	},
+	{
+		.name = "manpage",
+		.arguments = "",
+		.summary = "Print the manual page backline(1)",
+		.options = {{0}},
+		.run = app_manpage,
+	},
+};
+const size_t app_command_count = sizeof(app_commands) / sizeof(app_commands[0]);
