@@ -107,7 +107,8 @@ def lint():
     code, output = run([sys.executable, "tools/lint", "--objects", str(where)])
     cases = [(line[5:], True, "") for line in output.splitlines() if line.startswith("pass ")]
     cases += [(line[5:], False, output) for line in output.splitlines() if line.startswith("FAIL ")]
-    return cases or [("tools/lint", code == 0, output)]
+    cases += script_cases(where, ROOT / "tests/lint/lint_test.py")
+    return cases
 
 
 @suite
