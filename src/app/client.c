@@ -1,0 +1,317 @@
+/* The verbs that ask the running Backline, by the socket in its data directory. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/command.h"
+#include "app/table.h"
+#include "base/json.h"
+#include "sys/http_client.h"
+
+#define ANSWER_LIMIT_BYTES (64 << 20)
+
+/* One call; the answer's JSON in *out (cJSON_Delete it). An error status is told with its own
+ * words. */
+static enum rc call(struct invocation *invocation, const char *method, const char *path,
+		    struct str body, cJSON **out)
+{
+	struct cx *cx = &invocation->cx;
+	char *socket_path = cx_printf(cx, "%s/backline.sock", invocation_data(invocation));
+	char *url = cx_printf(cx, "http://localhost%s", path);
+	if (socket_path == NULL || url == NULL)
+		return RC_LIMIT;
+	struct http_header json = {"Content-Type", "application/json"};
+	struct http_call request = {.method = method,
+				    .url = url,
+				    .body = body,
+				    .headers = &json,
+				    .header_count = body.n > 0,
+				    .timeout = {60000},
+				    .response_limit_bytes = ANSWER_LIMIT_BYTES};
+	struct http_answer answer;
+	*out = NULL;
+	enum rc rc = http_client_once(cx, socket_path, &request, &answer);
+	if (rc != RC_OK) {
+		cx_context(cx, "could not reach Backline by '%s'", socket_path);
+		cx_hint(cx, "Is `backline serve` running with this data directory? --data names "
+			    "another.");
+		return rc;
+	}
+	cJSON *parsed = cJSON_ParseWithLength(answer.body.p, answer.body.n);
+	if (answer.status < 300 && parsed != NULL) {
+		*out = parsed;
+		return RC_OK;
+	}
+	const cJSON *error = cJSON_GetObjectItemCaseSensitive(parsed, "error");
+	rc = cx_fail(cx, answer.status == 404 ? RC_NOT_FOUND : RC_INVALID, "%s",
+		     cJSON_IsString(error)
+			     ? error->valuestring
+			     : cx_printf(cx, "the answer was status %d", answer.status));
+	const cJSON *hint = cJSON_GetObjectItemCaseSensitive(parsed, "hint");
+	if (cJSON_IsString(hint))
+		cx_hint(cx, "%s", hint->valuestring);
+	cJSON_Delete(parsed);
+	return rc;
+}
+
+static int print_json(const cJSON *value)
+{
+	char *text = cJSON_Print(value);
+	int status = invocation_print(str_of(text == NULL ? "" : text));
+	cJSON_free(text);
+	return status == EXIT_FINE ? invocation_print(STR("\n")) : status;
+}
+
+/* The rows of an answer stand in "data", or the answer is the array itself. */
+static const cJSON *rows_of(const cJSON *answer, const char *key)
+{
+	const cJSON *data = cJSON_GetObjectItemCaseSensitive(answer, "data");
+	const cJSON *rows = data == NULL ? answer : data;
+	const cJSON *inner = key == NULL ? NULL : cJSON_GetObjectItemCaseSensitive(rows, key);
+	return inner == NULL ? rows : inner;
+}
+
+static int list(struct invocation *invocation, const char *path, const char *key,
+		const struct table_column *columns, size_t column_count, const char *empty)
+{
+	cJSON *answer;
+	if (call(invocation, "GET", path, STR(""), &answer) != RC_OK)
+		return invocation_failed(invocation);
+	const cJSON *rows = rows_of(answer, key);
+	int status;
+	if (invocation_option(invocation, "json") != NULL) {
+		status = print_json(rows);
+	} else {
+		struct buf out = BUF_INIT;
+		status = table_print(&invocation->cx, &out, rows, columns, column_count,
+				     invocation->columns, empty) == RC_OK
+				 ? invocation_print(buf_str(&out))
+				 : invocation_failed(invocation);
+		buf_release(&out);
+	}
+	cJSON_Delete(answer);
+	return status;
+}
+
+#define LIST(invocation, path, key, columns, empty)                                                \
+	list((invocation), (path), (key), (columns), sizeof(columns) / sizeof((columns)[0]),       \
+	     (empty))
+
+int app_promises(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"STATE", "state"}, {"KIND", "kind"}, {"LINE", "line"},
+		{"SINCE", "since"}, {"ID", "id"},     {"EVIDENCE", "evidence"},
+	};
+	return LIST(invocation, "/api/ops/v1/promises", "promises", columns,
+		    "no promises: the manual makes none");
+}
+
+int app_alerts(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"STATE", "state"}, {"PRIORITY", "priority"}, {"COMPONENT", "component"},
+		{"SINCE", "since"}, {"VALUE", "value"},       {"WHAT", "summary"},
+	};
+	return LIST(invocation, "/api/ops/v1/alerts", "alerts", columns, "nothing fires");
+}
+
+int app_pages(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"PAGE", "id"},
+		{"STATE", "state"},
+		{"PRIORITY", "priority"},
+		{"SINCE", "since"},
+		{"WHO HAS IT", "acknowledged_by"},
+		{"WHAT", "summary"},
+	};
+	return LIST(invocation, "/api/ops/v1/pages", "pages", columns, "no pages");
+}
+
+int app_duty_list(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"DUTY", "id"},     {"STATE", "state"}, {"DUE", "due"},
+		{"OWNER", "owner"}, {"WHAT", "title"},
+	};
+	return LIST(invocation, "/api/ops/v1/duties", "duties", columns, "no duties");
+}
+
+int app_journal_list(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"SEQ", "seq"},     {"AT", "at"},           {"KIND", "kind"},
+		{"ACTOR", "actor"}, {"SUBJECT", "subject"}, {"WHAT", "summary"},
+	};
+	const char *limit = invocation_option(invocation, "limit");
+	int64_t count = 50;
+	if (limit != NULL && (!str_to_i64(str_of(limit), &count) || count < 1 || count > 10000)) {
+		(void)cx_fail(&invocation->cx, RC_INVALID, "bad --limit '%s'", limit);
+		cx_hint(&invocation->cx, "Give a number from 1 to 10000.");
+		return invocation_failed(invocation);
+	}
+	char *path = cx_printf(&invocation->cx, "/api/ops/v1/journal?limit=%lld", (long long)count);
+	return LIST(invocation, path, "entries", columns, "the journal is empty");
+}
+
+/* {"note": ...} and whatever else the verb says. */
+static int act(struct invocation *invocation, const char *path, const char *note, const char *done)
+{
+	struct buf body = BUF_INIT;
+	struct json json;
+	json_init(&json, &body);
+	json_object(&json);
+	json_put_text(&json, "note", note == NULL ? "" : note);
+	json_end_object(&json);
+	cJSON *answer;
+	enum rc rc = call(invocation, "POST", path, buf_str(&body), &answer);
+	buf_release(&body);
+	if (rc != RC_OK)
+		return invocation_failed(invocation);
+	cJSON_Delete(answer);
+	char *text = cx_printf(&invocation->cx, "%s\n", done);
+	return invocation_print(str_of(text == NULL ? "" : text));
+}
+
+static const char *path_to(struct invocation *invocation, const char *what, const char *verb)
+{
+	struct buf id = BUF_INIT;
+	buf_put_url(&id, str_of(invocation->arguments[0]));
+	char *path = cx_printf(&invocation->cx, "/api/ops/v1/%s/%s/%s", what, buf_str(&id).p, verb);
+	buf_release(&id);
+	return path == NULL ? "/" : path;
+}
+
+int app_acknowledge(struct invocation *invocation)
+{
+	return act(invocation, path_to(invocation, "pages", "acknowledge"),
+		   invocation_option(invocation, "note"), "acknowledged: you have it");
+}
+
+int app_resolve(struct invocation *invocation)
+{
+	return act(invocation, path_to(invocation, "pages", "resolve"),
+		   invocation_option(invocation, "note"), "resolved");
+}
+
+int app_duty_done(struct invocation *invocation)
+{
+	const char *note = invocation_option(invocation, "note");
+	if (note == NULL || note[0] == '\0') {
+		(void)cx_fail(&invocation->cx, RC_INVALID, "a duty is done with its evidence");
+		cx_hint(&invocation->cx,
+			"Say what was done and where it can be seen: --note TEXT.");
+		return invocation_failed(invocation);
+	}
+	return act(invocation, path_to(invocation, "duties", "done"), note,
+		   "done, and on the journal");
+}
+
+int app_deploy(struct invocation *invocation)
+{
+	struct buf body = BUF_INIT;
+	struct json json;
+	json_init(&json, &body);
+	json_object(&json);
+	json_put_text(&json, "what", invocation->arguments[0]);
+	json_put_text(&json, "component", invocation_option(invocation, "component"));
+	json_end_object(&json);
+	cJSON *answer;
+	enum rc rc = call(invocation, "POST", "/api/ops/v1/deploys", buf_str(&body), &answer);
+	buf_release(&body);
+	if (rc != RC_OK)
+		return invocation_failed(invocation);
+	cJSON_Delete(answer);
+	return invocation_print(STR("marked\n"));
+}
+
+int app_reload(struct invocation *invocation)
+{
+	bool accept = invocation_option(invocation, "accept") != NULL;
+	cJSON *answer;
+	if (call(invocation, "POST", accept ? "/api/ops/v1/reload?accept=1" : "/api/ops/v1/reload",
+		 STR(""), &answer) != RC_OK)
+		return invocation_failed(invocation);
+	int status = print_json(rows_of(answer, NULL));
+	cJSON_Delete(answer);
+	return status;
+}
+
+int app_status(struct invocation *invocation)
+{
+	cJSON *answer;
+	if (call(invocation, "GET", "/api/ops/v1/status", STR(""), &answer) != RC_OK)
+		return invocation_failed(invocation);
+	const cJSON *status = rows_of(answer, NULL), *field;
+	int result = EXIT_FINE;
+	if (invocation_option(invocation, "json") != NULL) {
+		result = print_json(status);
+	} else {
+		struct buf out = BUF_INIT;
+		cJSON_ArrayForEach(field, status)
+		{
+			char *value = cJSON_IsString(field) ? NULL : cJSON_PrintUnformatted(field);
+			buf_printf(&out, "%-24s %s\n", field->string,
+				   cJSON_IsString(field) ? field->valuestring : value);
+			cJSON_free(value);
+		}
+		result = invocation_print(buf_str(&out));
+		buf_release(&out);
+	}
+	cJSON_Delete(answer);
+	return result;
+}
+
+/* {metric} value @ time, as promtool prints an instant vector. */
+static void put_element(struct buf *out, const cJSON *element)
+{
+	const cJSON *metric = cJSON_GetObjectItemCaseSensitive(element, "metric"), *label;
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(element, "value");
+	const cJSON *name = cJSON_GetObjectItemCaseSensitive(metric, "__name__");
+	if (cJSON_IsString(name))
+		buf_puts(out, name->valuestring);
+	buf_putc(out, '{');
+	bool first = true;
+	cJSON_ArrayForEach(label, metric)
+	{
+		if (strcmp(label->string, "__name__") == 0)
+			continue;
+		buf_printf(out, "%s%s=\"%s\"", first ? "" : ", ", label->string,
+			   cJSON_IsString(label) ? label->valuestring : "");
+		first = false;
+	}
+	const cJSON *number = cJSON_GetArrayItem(value, 1);
+	buf_printf(out, "} => %s\n", cJSON_IsString(number) ? number->valuestring : "?");
+}
+
+int app_query(struct invocation *invocation)
+{
+	struct buf path = BUF_INIT;
+	buf_puts(&path, "/api/v1/query?query=");
+	buf_put_url(&path, str_of(invocation->arguments[0]));
+	const char *time = invocation_option(invocation, "time");
+	if (time != NULL) {
+		buf_puts(&path, "&time=");
+		buf_put_url(&path, str_of(time));
+	}
+	cJSON *answer;
+	enum rc rc = call(invocation, "GET", buf_str(&path).p, STR(""), &answer);
+	buf_release(&path);
+	if (rc != RC_OK)
+		return invocation_failed(invocation);
+	const cJSON *data = cJSON_GetObjectItemCaseSensitive(answer, "data"), *element;
+	const cJSON *type = cJSON_GetObjectItemCaseSensitive(data, "resultType");
+	const cJSON *result = cJSON_GetObjectItemCaseSensitive(data, "result");
+	bool vector = cJSON_IsString(type) && strcmp(type->valuestring, "vector") == 0;
+	int status = EXIT_FINE;
+	if (invocation_option(invocation, "json") != NULL || !vector) {
+		status = print_json(data);
+	} else {
+		struct buf out = BUF_INIT;
+		cJSON_ArrayForEach(element, result) put_element(&out, element);
+		status = invocation_print(buf_str(&out));
+		buf_release(&out);
+	}
+	cJSON_Delete(answer);
+	return status;
+}
