@@ -21,29 +21,29 @@ struct http_call {
 	const char *url;
 	const struct http_header *headers;
 	size_t header_count;
-	struct str body; /* copied */
-	struct dur timeout;            /* whole call; default 10 s */
-	size_t response_limit_bytes;   /* default 1 MiB; more fails with RC_TOO_LARGE */
+	struct str body;             /* copied */
+	struct dur timeout;          /* whole call; default 10 s */
+	size_t response_limit_bytes; /* default 1 MiB; more fails with RC_TOO_LARGE */
 	enum http_address_class address_class;
-	unsigned redirects;            /* followed at most; 0 none */
+	unsigned redirects; /* followed at most; 0 none */
 	bool accept_gzip;
-	bool insecure_tls;             /* only where the plan says so */
-	bool fresh_connection;         /* probes: measure every phase */
-	const char *user, *password;   /* basic authentication; NULL none */
-	const char *ca_file;           /* NULL: the system's */
+	bool insecure_tls;           /* only where the plan says so */
+	bool fresh_connection;       /* probes: measure every phase */
+	const char *user, *password; /* basic authentication; NULL none */
+	const char *ca_file;         /* NULL: the system's */
 };
 
 struct http_answer {
-	enum rc rc;            /* RC_OK when an HTTP answer arrived, whatever its status */
-	char error[256];       /* when not RC_OK */
+	enum rc rc;      /* RC_OK when an HTTP answer arrived, whatever its status */
+	char error[256]; /* when not RC_OK */
 	int status;
 	unsigned redirects;
-	struct str body;       /* decoded, of at most response_limit_bytes */
-	struct str headers;    /* raw head of the last response */
+	struct str body;    /* decoded, of at most response_limit_bytes */
+	struct str headers; /* raw head of the last response */
 	const char *final_url;
-	char http_version[8];  /* "1.1", "2" */
-	char address[64];      /* peer's IP */
-	char tls_version[16];  /* "TLS 1.3"; "" without TLS */
+	char http_version[8];          /* "1.1", "2" */
+	char address[64];              /* peer's IP */
+	char tls_version[16];          /* "TLS 1.3"; "" without TLS */
 	int64_t certificate_expires_s; /* earliest in the chain, Unix time; 0 without TLS */
 	/* phases, seconds, as blackbox_exporter names them */
 	double resolve_s, connect_s, tls_s, processing_s, transfer_s, total_s;
@@ -53,21 +53,21 @@ struct http_answer {
 struct str http_answer_header(const struct http_answer *answer, const char *name);
 
 struct mail {
-	const char *url;               /* smtp://host:587 or smtps://host:465 */
-	bool require_starttls;         /* on smtp:// */
-	const char *user, *password;   /* NULL none */
+	const char *url;             /* smtp://host:587 or smtps://host:465 */
+	bool require_starttls;       /* on smtp:// */
+	const char *user, *password; /* NULL none */
 	const char *from;
 	const char *const *to;
 	size_t to_count;
-	struct str message;            /* whole RFC 5322 message with CRLF; copied. curl stuffs dots */
+	struct str message; /* whole RFC 5322 message with CRLF; copied. curl stuffs dots */
 	struct dur timeout;
 	const char *ca_file;
 	bool insecure_tls;
 };
 
 struct mail_answer {
-	enum rc rc;       /* RC_NETWORK, RC_TIMEOUT, RC_PROTOCOL ... */
-	int smtp_code;    /* last reply code, 0 when none came */
+	enum rc rc;    /* RC_NETWORK, RC_TIMEOUT, RC_PROTOCOL ... */
+	int smtp_code; /* last reply code, 0 when none came */
 	char error[256];
 };
 

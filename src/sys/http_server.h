@@ -1,6 +1,7 @@
 /* HTTP server: libmicrohttpd driven from the loop by its epoll descriptor, with our guards before
- * it counts: method and header names as tokens, raw URI, one Content-Length, Host, head within 10 s,
- * whole request under an absolute deadline, body limit per route, 503 with Retry-After when full.
+ * it counts: method and header names as tokens, raw URI, one Content-Length, Host, head within 10
+ * s, whole request under an absolute deadline, body limit per route, 503 with Retry-After when
+ * full.
  *
  * One table of routes states method, path, credential and body limit of each. A handler runs on the
  * loop once the whole body is there; it replies at once or keeps the request and replies later.
@@ -21,33 +22,33 @@ enum http_credential {
 };
 
 struct http_route {
-	const char *method;  /* "GET" (answers HEAD too), "POST", "PUT", "DELETE", ... */
-	const char *path;    /* "/api/v1/label/{name}/values"; "/assets/{rest*}" takes the rest */
+	const char *method; /* "GET" (answers HEAD too), "POST", "PUT", "DELETE", ... */
+	const char *path;   /* "/api/v1/label/{name}/values"; "/assets/{rest*}" takes the rest */
 	enum http_credential credential;
-	const char *scope;   /* for HTTP_SESSION: "read", "write", "admin"; NULL otherwise */
+	const char *scope; /* for HTTP_SESSION: "read", "write", "admin"; NULL otherwise */
 	size_t body_limit_bytes;
 	void (*handle)(struct http_request *request, void *context);
 	void *context;
 };
 
 struct http_server_options {
-	const char *address;         /* "127.0.0.1" */
-	uint16_t port;               /* 0: any free one */
-	const char *socket_path;     /* local command line, mode 0600, peer's uid checked; NULL none */
-	const char *const *hosts;    /* accepted Host names beside the literal address and localhost */
+	const char *address;      /* "127.0.0.1" */
+	uint16_t port;            /* 0: any free one */
+	const char *socket_path;  /* local command line, mode 0600, peer's uid checked; NULL none */
+	const char *const *hosts; /* accepted Host names beside the literal address and localhost */
 	size_t host_count;
-	unsigned connection_limit;   /* default 512 */
-	struct dur head_timeout;     /* default 10 s */
-	struct dur request_timeout;  /* default 60 s */
+	unsigned connection_limit;  /* default 512 */
+	struct dur head_timeout;    /* default 10 s */
+	struct dur request_timeout; /* default 60 s */
 	/* Decides on HTTP_SESSION routes: RC_OK, RC_UNAUTHORIZED (401) or RC_DENIED (403). */
 	enum rc (*authorize)(struct cx *cx, const struct http_request *request,
 			     const struct http_route *route, void *context);
 	void *authorize_context;
 };
 
-enum rc http_server_open(struct cx *cx, struct loop *loop, const struct http_server_options *options,
-			 const struct http_route *routes, size_t route_count,
-			 struct http_server **out) NODISCARD;
+enum rc http_server_open(struct cx *cx, struct loop *loop,
+			 const struct http_server_options *options, const struct http_route *routes,
+			 size_t route_count, struct http_server **out) NODISCARD;
 void http_server_close(struct http_server **server);
 uint16_t http_server_port(const struct http_server *server);
 
@@ -56,8 +57,10 @@ struct cx *http_request_cx(struct http_request *request); /* arena of the reques
 struct str http_request_method(const struct http_request *request);
 struct str http_request_path(const struct http_request *request); /* decoded */
 struct str http_request_body(const struct http_request *request);
-struct str http_request_peer(const struct http_request *request); /* "127.0.0.1"; "" on the socket */
-bool http_request_is_local(const struct http_request *request);   /* came by the command line's socket */
+struct str
+http_request_peer(const struct http_request *request); /* "127.0.0.1"; "" on the socket */
+bool http_request_is_local(
+	const struct http_request *request); /* came by the command line's socket */
 /* .p NULL when absent. Names without regard to case. */
 struct str http_request_header(const struct http_request *request, const char *name);
 struct str http_request_cookie(const struct http_request *request, const char *name);
@@ -75,9 +78,11 @@ struct str http_request_actor(const struct http_request *request);
 /* Before the reply; name and value are copied. */
 void http_reply_header(struct http_request *request, const char *name, const char *value);
 /* Copies body. Compresses with gzip where accepted and body is text above 1 kB. */
-void http_reply(struct http_request *request, int status, const char *content_type, struct str body);
+void http_reply(struct http_request *request, int status, const char *content_type,
+		struct str body);
 /* Takes the buf's bytes. */
-void http_reply_buf(struct http_request *request, int status, const char *content_type, struct buf *body);
+void http_reply_buf(struct http_request *request, int status, const char *content_type,
+		    struct buf *body);
 /* {"status":"error","errorType":...,"error":...,"hint":...} from the error in cx. */
 void http_reply_error(struct http_request *request, struct cx *cx);
 

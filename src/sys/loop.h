@@ -2,7 +2,8 @@
  * owner, is posted, and completes on the loop.
  *
  * Timers live on our own heap and follow cx->clock, so that a virtual clock turns them: after
- * clock_virtual_advance() call loop_clock_turned(). A timer that was due several times fires once. */
+ * clock_virtual_advance() call loop_clock_turned(). A timer that was due several times fires once.
+ */
 #ifndef SYS_LOOP_H
 #define SYS_LOOP_H
 
@@ -38,17 +39,17 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, struct mono due
 void loop_timer_after(struct loop *loop, struct loop_timer *timer, struct dur after);
 void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
 
-/* Embedded in its owner, which must live until `done` has run. `run` is called on a worker with a cx
- * of its own arena (budget given at the post), `done` on the loop with what run returned and with the
- * same cx, whose arena is released right after `done`. */
+/* Embedded in its owner, which must live until `done` has run. `run` is called on a worker with a
+ * cx of its own arena (budget given at the post), `done` on the loop with what run returned and
+ * with the same cx, whose arena is released right after `done`. */
 struct loop_job {
 	enum rc (*run)(struct cx *cx, struct loop_job *job);
 	void (*done)(struct cx *cx, struct loop_job *job, enum rc result);
-	struct loop_job *next;          /* the pool's */
-	struct loop *loop;              /* the pool's */
-	struct cx cx;                   /* the pool's */
-	struct arena arena;             /* the pool's */
-	enum rc result;                 /* the pool's */
+	struct loop_job *next; /* the pool's */
+	struct loop *loop;     /* the pool's */
+	struct cx cx;          /* the pool's */
+	struct arena arena;    /* the pool's */
+	enum rc result;        /* the pool's */
 };
 
 /* RC_BUSY when the queue is full (counted): tell the client, or drop what can be had again.
@@ -57,6 +58,11 @@ enum rc loop_post(struct cx *cx, struct loop *loop, enum loop_pool pool, struct 
 		  size_t budget_bytes, struct mono deadline) NODISCARD;
 /* Run `call` on the loop soon. Any thread; never full. */
 void loop_call(struct loop *loop, void (*call)(void *context), void *context);
+
+/* For who turns a virtual clock: when the next timer is due; whether workers still have something.
+ */
+struct mono loop_next_due(const struct loop *loop);
+bool loop_jobs_pending(struct loop *loop);
 
 struct loop_stats {
 	uint64_t jobs_posted[2], jobs_refused[2];

@@ -17,7 +17,7 @@ struct process_options {
 };
 
 struct process_result {
-	int exit_code;   /* -1 when ended by a signal */
+	int exit_code; /* -1 when ended by a signal */
 	int signal;
 	bool timed_out, output_cut;
 	struct dur took;

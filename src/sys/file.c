@@ -1,0 +1,178 @@
+/* Whole files: read with a limit, written atomically. */
+#include "sys/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static enum rc code_of_errno(void)
+{
+	switch (errno) {
+	case ENOENT:
+	case ENOTDIR:
+		return RC_NOT_FOUND;
+	case EACCES:
+	case EPERM:
+		return RC_DENIED;
+	case ENOSPC:
+	case EDQUOT:
+		return RC_NO_SPACE;
+	default:
+		return RC_IO;
+	}
+}
+
+/* /proc files say size 0: read until the end, whatever fstat says. */
+static enum rc read_all(struct cx *cx, int fd, const char *path, size_t limit_bytes,
+			struct buf *out)
+{
+	char piece[16384];
+	for (;;) {
+		ssize_t got = read(fd, piece, sizeof(piece));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return cx_fail_os(cx, code_of_errno(), "could not read '%s'", path);
+		if (got == 0)
+			return RC_OK;
+		if (out->length + (size_t)got > limit_bytes)
+			return cx_fail(cx, RC_TOO_LARGE, "'%s' is larger than %zu bytes", path,
+				       limit_bytes);
+		buf_put(out, piece, (size_t)got);
+	}
+}
+
+enum rc file_read(struct cx *cx, const char *path, size_t limit_bytes, struct str *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cx_fail_os(cx, code_of_errno(), "could not open '%s'", path);
+	struct buf bytes = BUF_INIT;
+	enum rc rc = read_all(cx, fd, path, limit_bytes, &bytes);
+	close(fd);
+	if (rc == RC_OK) {
+		*out = cx_str(cx, buf_str(&bytes));
+		rc = out->p == NULL ? RC_LIMIT : RC_OK;
+	}
+	buf_release(&bytes);
+	return rc;
+}
+
+enum rc file_write_all(struct cx *cx, int fd, const void *bytes, size_t length)
+{
+	const char *at = bytes;
+	while (length > 0) {
+		ssize_t written = write(fd, at, length);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return cx_fail_os(cx, code_of_errno(), "could not write");
+		at += written;
+		length -= (size_t)written;
+	}
+	return RC_OK;
+}
+
+enum rc file_sync_dir(struct cx *cx, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return cx_fail_os(cx, code_of_errno(), "could not open directory '%s'", path);
+	enum rc rc = RC_OK;
+	if (fsync(fd) != 0)
+		rc = cx_fail_os(cx, code_of_errno(), "could not sync directory '%s'", path);
+	close(fd);
+	return rc;
+}
+
+static enum rc write_temporary(struct cx *cx, const char *temporary, struct str bytes, mode_t mode)
+{
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return cx_fail_os(cx, code_of_errno(), "could not create '%s'", temporary);
+	enum rc rc = file_write_all(cx, fd, bytes.p, bytes.n);
+	if (rc == RC_OK && fchmod(fd, mode) != 0) /* whatever the umask was */
+		rc = cx_fail_os(cx, code_of_errno(), "could not set the mode of '%s'", temporary);
+	if (rc == RC_OK && fsync(fd) != 0)
+		rc = cx_fail_os(cx, code_of_errno(), "could not sync '%s'", temporary);
+	if (close(fd) != 0 && rc == RC_OK)
+		rc = cx_fail_os(cx, code_of_errno(), "could not close '%s'", temporary);
+	return rc;
+}
+
+enum rc file_write_atomic(struct cx *cx, const char *path, struct str bytes, mode_t mode)
+{
+	char *temporary = cx_printf(cx, "%s.%d.new", path, (int)getpid());
+	char *copy = cx_printf(cx, "%s", path);
+	if (temporary == NULL || copy == NULL)
+		return RC_LIMIT;
+	enum rc rc = write_temporary(cx, temporary, bytes, mode);
+	if (rc == RC_OK && rename(temporary, path) != 0)
+		rc = cx_fail_os(cx, code_of_errno(), "could not rename '%s' to '%s'", temporary,
+				path);
+	if (rc != RC_OK) {
+		unlink(temporary);
+		return rc;
+	}
+	return file_sync_dir(cx, dirname(copy));
+}
+
+enum rc file_make_dirs(struct cx *cx, const char *path, mode_t mode)
+{
+	char *copy = cx_printf(cx, "%s", path);
+	if (copy == NULL)
+		return RC_LIMIT;
+	for (char *c = copy + 1;; c++) {
+		if (*c != '/' && *c != '\0')
+			continue;
+		char former = *c;
+		*c = '\0';
+		if (mkdir(copy, mode) != 0 && errno != EEXIST)
+			return cx_fail_os(cx, code_of_errno(), "could not make directory '%s'",
+					  copy);
+		*c = former;
+		if (former == '\0')
+			break;
+	}
+	struct stat status;
+	if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
+		return cx_fail(cx, RC_IO, "'%s' is not a directory", path);
+	return RC_OK;
+}
+
+static int remove_one(const char *path, const struct stat *status, int flag, struct FTW *where)
+{
+	(void)status;
+	(void)flag;
+	(void)where;
+	return remove(path);
+}
+
+enum rc file_remove_tree(struct cx *cx, const char *path)
+{
+	if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+		return cx_fail_os(cx, code_of_errno(), "could not remove '%s'", path);
+	return RC_OK;
+}
+
+char *file_join(struct cx *cx, const char *dir, const char *name)
+{
+	return cx_printf(cx, "%s/%s", dir, name);
+}
+
+enum rc file_space_free(struct cx *cx, const char *path, uint64_t *out_bytes)
+{
+	struct statvfs status;
+	if (statvfs(path, &status) != 0)
+		return cx_fail_os(cx, code_of_errno(), "could not ask for the free space at '%s'",
+				  path);
+	*out_bytes = (uint64_t)status.f_bavail * status.f_frsize;
+	return RC_OK;
+}

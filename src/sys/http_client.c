@@ -1,0 +1,595 @@
+/* libcurl's multi interface on the loop: curl tells which sockets and which time-out, libuv tells
+ * back. */
+#include "sys/http_client.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+
+#define CLIENT_MAGIC 0xc1e47001U
+#define CONNECTION_CACHE 256
+#define DEFAULT_TIMEOUT_MS 10000
+#define DEFAULT_LIMIT_BYTES (1 << 20)
+
+struct http_client {
+	unsigned magic;
+	struct loop *loop;
+	CURLM *multi;
+	uv_timer_t timer; /* curl's own time-outs are real time, whatever our clock says */
+	struct transfer *transfers;
+	int handles_open;
+	bool closing;
+};
+
+struct transfer {
+	struct transfer *next, *previous;
+	struct http_client *client;
+	CURL *easy;
+	struct curl_slist *headers, *recipients;
+	enum http_address_class address_class;
+	struct buf body, head, upload;
+	size_t upload_at, limit_bytes;
+	bool too_large, refused_address;
+	char error[CURL_ERROR_SIZE];
+	void (*call_done)(const struct http_answer *answer, void *context);
+	void (*mail_done)(const struct mail_answer *answer, void *context);
+	void *context;
+};
+
+struct watched_socket {
+	uv_poll_t poll;
+	struct http_client *client;
+	curl_socket_t fd;
+};
+
+/* ---- addresses ---- */
+
+static bool v4_is_public(uint32_t ip)
+{
+	uint32_t a = ip >> 24, b = ip >> 16 & 255;
+	return !(a == 0 || a == 10 || a == 127 || a >= 224 || (a == 100 && b >= 64 && b < 128) ||
+		 (a == 169 && b == 254) || (a == 172 && b >= 16 && b < 32) ||
+		 (a == 192 && b == 168));
+}
+
+/* Link-local metadata services are never a declared target by accident. */
+static bool v4_allowed(enum http_address_class class, uint32_t ip)
+{
+	bool link_local = ip >> 16 == (169u << 8 | 254u);
+	return class == HTTP_DECLARED ? !link_local : v4_is_public(ip);
+}
+
+static bool address_allowed(enum http_address_class class, const struct sockaddr *address)
+{
+	if (address->sa_family == AF_UNIX)
+		return class == HTTP_DECLARED;
+	if (address->sa_family == AF_INET)
+		return v4_allowed(class, ntohl(((const struct sockaddr_in *)(const void *)address)
+						       ->sin_addr.s_addr));
+	if (address->sa_family != AF_INET6)
+		return false;
+	const struct in6_addr *ip =
+		&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+	if (IN6_IS_ADDR_V4MAPPED(ip)) {
+		uint32_t v4;
+		memcpy(&v4, ip->s6_addr + 12, sizeof(v4));
+		return v4_allowed(class, ntohl(v4));
+	}
+	if (IN6_IS_ADDR_LINKLOCAL(ip))
+		return false;
+	bool is_private = IN6_IS_ADDR_LOOPBACK(ip) || IN6_IS_ADDR_UNSPECIFIED(ip) ||
+			  IN6_IS_ADDR_MULTICAST(ip) || (ip->s6_addr[0] & 0xfe) == 0xfc;
+	return class == HTTP_DECLARED || !is_private;
+}
+
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct transfer *transfer = context;
+	(void)purpose;
+	/* a redirect is an outsider's word: what follows it must be public, unless the whole is
+	 * declared */
+	if (!address_allowed(transfer->address_class, &address->addr)) {
+		transfer->refused_address = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* ---- bytes ---- */
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *context)
+{
+	struct transfer *transfer = context;
+	size_t length = size * count;
+	if (transfer->body.length + length > transfer->limit_bytes) {
+		transfer->too_large = true;
+		return 0; /* curl ends the transfer */
+	}
+	buf_put(&transfer->body, bytes, length);
+	return length;
+}
+
+static size_t take_head(char *bytes, size_t size, size_t count, void *context)
+{
+	struct transfer *transfer = context;
+	size_t length = size * count;
+	if (length > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+		buf_clear(&transfer->head); /* the next response of a redirect */
+	if (transfer->head.length + length > 64 * 1024)
+		return 0;
+	buf_put(&transfer->head, bytes, length);
+	return length;
+}
+
+static size_t give_upload(char *bytes, size_t size, size_t count, void *context)
+{
+	struct transfer *transfer = context;
+	size_t left = transfer->upload.length - transfer->upload_at, room = size * count;
+	size_t length = left < room ? left : room;
+	memcpy(bytes, buf_str(&transfer->upload).p + transfer->upload_at, length);
+	transfer->upload_at += length;
+	return length;
+}
+
+/* ---- transfers ---- */
+
+static void free_transfer(struct transfer *transfer)
+{
+	struct http_client *client = transfer->client;
+	if (client != NULL) {
+		if (transfer->next != NULL)
+			transfer->next->previous = transfer->previous;
+		if (transfer->previous != NULL)
+			transfer->previous->next = transfer->next;
+		else
+			client->transfers = transfer->next;
+	}
+	curl_easy_cleanup(transfer->easy);
+	curl_slist_free_all(transfer->headers);
+	curl_slist_free_all(transfer->recipients);
+	buf_release(&transfer->body);
+	buf_release(&transfer->head);
+	buf_release(&transfer->upload);
+	free(transfer);
+}
+
+static enum rc rc_of(const struct transfer *transfer, CURLcode code)
+{
+	if (transfer->too_large)
+		return RC_TOO_LARGE;
+	if (transfer->refused_address)
+		return RC_DENIED;
+	switch (code) {
+	case CURLE_OK:
+		return RC_OK;
+	case CURLE_OPERATION_TIMEDOUT:
+		return RC_TIMEOUT;
+	case CURLE_ABORTED_BY_CALLBACK:
+		return RC_CANCELLED;
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return RC_INVALID;
+	case CURLE_LOGIN_DENIED:
+		return RC_DENIED;
+	case CURLE_PARTIAL_FILE:
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_BAD_CONTENT_ENCODING:
+	case CURLE_TOO_MANY_REDIRECTS:
+		return RC_PROTOCOL;
+	default:
+		return RC_NETWORK;
+	}
+}
+
+static void describe(const struct transfer *transfer, CURLcode code, char *out, size_t size)
+{
+	if (transfer->too_large)
+		snprintf(out, size, "the answer is larger than %zu bytes", transfer->limit_bytes);
+	else if (transfer->refused_address)
+		snprintf(out, size, "the address is not one we may connect to");
+	else if (code != CURLE_OK)
+		snprintf(out, size, "%s",
+			 transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code));
+}
+
+static int64_t earliest_expiry(CURL *easy)
+{
+	struct curl_certinfo *chain = NULL;
+	int64_t earliest = 0;
+	if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || chain == NULL)
+		return 0;
+	for (int i = 0; i < chain->num_of_certs; i++) {
+		for (struct curl_slist *line = chain->certinfo[i]; line != NULL;
+		     line = line->next) {
+			if (strncmp(line->data, "Expire date:", 12) != 0)
+				continue;
+			int64_t at = (int64_t)curl_getdate(line->data + 12, NULL);
+			if (at > 0 && (earliest == 0 || at < earliest))
+				earliest = at;
+		}
+	}
+	return earliest;
+}
+
+static double seconds_of(CURL *easy, CURLINFO what)
+{
+	curl_off_t microseconds = 0;
+	curl_easy_getinfo(easy, what, &microseconds);
+	return (double)microseconds / 1e6;
+}
+
+/* Curl counts from the start of the (last) request; phases are the differences. */
+static void fill_phases(CURL *easy, struct http_answer *answer)
+{
+	double resolved = seconds_of(easy, CURLINFO_NAMELOOKUP_TIME_T);
+	double connected = seconds_of(easy, CURLINFO_CONNECT_TIME_T);
+	double secured = seconds_of(easy, CURLINFO_APPCONNECT_TIME_T);
+	double ready = seconds_of(easy, CURLINFO_PRETRANSFER_TIME_T);
+	double first = seconds_of(easy, CURLINFO_STARTTRANSFER_TIME_T);
+	answer->total_s = seconds_of(easy, CURLINFO_TOTAL_TIME_T);
+	answer->resolve_s = resolved;
+	answer->connect_s = connected > resolved ? connected - resolved : 0;
+	answer->tls_s = secured > connected ? secured - connected : 0;
+	answer->processing_s = first > ready ? first - ready : 0;
+	answer->transfer_s = first > 0 && answer->total_s > first ? answer->total_s - first : 0;
+}
+
+static void fill_answer(const struct transfer *transfer, CURLcode code, struct http_answer *answer)
+{
+	CURL *easy = transfer->easy;
+	long status = 0, redirects = 0, version = 0;
+	char *url = NULL, *address = NULL;
+	*answer = (struct http_answer){.rc = rc_of(transfer, code),
+				       .body = buf_str(&transfer->body),
+				       .headers = buf_str(&transfer->head)};
+	describe(transfer, code, answer->error, sizeof(answer->error));
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(easy, CURLINFO_REDIRECT_COUNT, &redirects);
+	curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+	curl_easy_getinfo(easy, CURLINFO_EFFECTIVE_URL, &url);
+	curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
+	answer->status = (int)status;
+	answer->redirects = (unsigned)redirects;
+	answer->final_url = url;
+	snprintf(answer->http_version, sizeof(answer->http_version), "%s",
+		 version == CURL_HTTP_VERSION_1_0   ? "1.0"
+		 : version == CURL_HTTP_VERSION_2_0 ? "2"
+						    : "1.1");
+	snprintf(answer->address, sizeof(answer->address), "%s", address == NULL ? "" : address);
+	answer->certificate_expires_s = earliest_expiry(easy);
+	fill_phases(easy, answer);
+}
+
+static void finish(struct transfer *transfer, CURLcode code)
+{
+	curl_multi_remove_handle(transfer->client->multi, transfer->easy);
+	if (transfer->mail_done != NULL) {
+		long reply = 0;
+		struct mail_answer answer = {.rc = rc_of(transfer, code)};
+		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &reply);
+		answer.smtp_code = (int)reply;
+		describe(transfer, code, answer.error, sizeof(answer.error));
+		transfer->mail_done(&answer, transfer->context);
+	} else {
+		struct http_answer answer;
+		fill_answer(transfer, code, &answer);
+		transfer->call_done(&answer, transfer->context);
+	}
+	free_transfer(transfer);
+}
+
+static void check_finished(struct http_client *client)
+{
+	CURLMsg *message;
+	int left;
+	while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		struct transfer *transfer = NULL;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+		finish(transfer, message->data.result);
+	}
+}
+
+/* ---- curl and the loop ---- */
+
+static void socket_ready(uv_poll_t *poll, int status, int events)
+{
+	struct watched_socket *watched = poll->data;
+	struct http_client *client = watched->client;
+	int flags = status < 0 ? CURL_CSELECT_ERR
+			       : ((events & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0) |
+					 ((events & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0);
+	int running;
+	curl_multi_socket_action(client->multi, watched->fd, flags, &running);
+	check_finished(client);
+}
+
+static void watched_closed(uv_handle_t *handle)
+{
+	struct watched_socket *watched = handle->data;
+	watched->client->handles_open--;
+	free(watched);
+}
+
+static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context)
+{
+	struct http_client *client = context;
+	struct watched_socket *watched = socket_context;
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (watched != NULL) {
+			uv_poll_stop(&watched->poll);
+			curl_multi_assign(client->multi, fd, NULL);
+			uv_close((uv_handle_t *)&watched->poll, watched_closed);
+		}
+		return 0;
+	}
+	if (watched == NULL) {
+		watched = heap_alloc(sizeof(*watched));
+		watched->client = client;
+		watched->fd = fd;
+		CHECK(uv_poll_init_socket(loop_uv(client->loop), &watched->poll, fd) == 0);
+		watched->poll.data = watched;
+		client->handles_open++;
+		curl_multi_assign(client->multi, fd, watched);
+	}
+	int events = ((what & CURL_POLL_IN) != 0 ? UV_READABLE : 0) |
+		     ((what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0);
+	CHECK(uv_poll_start(&watched->poll, events, socket_ready) == 0);
+	return 0;
+}
+
+static void time_out(uv_timer_t *timer)
+{
+	struct http_client *client = timer->data;
+	int running;
+	curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	check_finished(client);
+}
+
+static int set_timer(CURLM *multi, long timeout_ms, void *context)
+{
+	struct http_client *client = context;
+	(void)multi;
+	if (timeout_ms < 0)
+		uv_timer_stop(&client->timer);
+	else
+		uv_timer_start(&client->timer, time_out, (uint64_t)timeout_ms, 0);
+	return 0;
+}
+
+enum rc http_client_open(struct cx *cx, struct loop *loop, struct http_client **out)
+{
+	*out = NULL;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return cx_fail(cx, RC_IO, "could not start the HTTP client");
+	struct http_client *client = heap_alloc(sizeof(*client));
+	client->magic = CLIENT_MAGIC;
+	client->loop = loop;
+	client->multi = curl_multi_init();
+	CHECK(client->multi != NULL);
+	CHECK(uv_timer_init(loop_uv(loop), &client->timer) == 0);
+	client->timer.data = client;
+	curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+	curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+	curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTION_CACHE);
+	*out = client;
+	return RC_OK;
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+	struct http_client *client = handle->data;
+	client->handles_open--;
+}
+
+void http_client_close(struct http_client **handle)
+{
+	struct http_client *client = *handle;
+	CHECK_MAGIC(client, CLIENT_MAGIC);
+	*handle = NULL;
+	client->closing = true;
+	while (client->transfers != NULL)
+		finish(client->transfers, CURLE_ABORTED_BY_CALLBACK);
+	curl_multi_cleanup(client->multi);
+	uv_timer_stop(&client->timer);
+	client->handles_open++;
+	uv_close((uv_handle_t *)&client->timer, timer_closed);
+	while (client->handles_open > 0)
+		uv_run(loop_uv(client->loop), UV_RUN_ONCE);
+	client->magic = 0;
+	free(client);
+}
+
+/* ---- setting a transfer up ---- */
+
+static void set_common(struct transfer *transfer, const char *protocols, struct dur timeout,
+		       const char *ca_file, bool insecure_tls)
+{
+	CURL *easy = transfer->easy;
+	long limit_ms = timeout.ms > 0 ? (long)timeout.ms : DEFAULT_TIMEOUT_MS;
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocols);
+	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, limit_ms);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, limit_ms);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (ca_file != NULL)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+	if (insecure_tls) {
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+}
+
+static void set_headers(struct transfer *transfer, const struct http_call *call)
+{
+	for (size_t i = 0; i < call->header_count; i++) {
+		struct buf line = BUF_INIT;
+		buf_printf(&line, "%s: %s", call->headers[i].name, call->headers[i].value);
+		transfer->headers = curl_slist_append(transfer->headers, buf_str(&line).p);
+		buf_release(&line);
+	}
+	transfer->headers = curl_slist_append(transfer->headers, "Expect:");
+	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+}
+
+static void set_call(struct transfer *transfer, const struct http_call *call)
+{
+	CURL *easy = transfer->easy;
+	set_common(transfer, "http,https", call->timeout, call->ca_file, call->insecure_tls);
+	set_headers(transfer, call);
+	curl_easy_setopt(easy, CURLOPT_URL, call->url);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "backline/" BACKLINE_VERSION);
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, call->redirects > 0 ? 1L : 0L);
+	curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)call->redirects);
+	curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);
+	if (call->accept_gzip)
+		curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+	if (call->fresh_connection) {
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+		curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+	}
+	if (call->user != NULL) {
+		curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+		curl_easy_setopt(easy, CURLOPT_USERNAME, call->user);
+		curl_easy_setopt(easy, CURLOPT_PASSWORD,
+				 call->password == NULL ? "" : call->password);
+	}
+	if (call->body.n > 0 || (call->method != NULL && strcmp(call->method, "POST") == 0)) {
+		buf_put_str(&transfer->upload, call->body);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, buf_str(&transfer->upload).p);
+	}
+	if (call->method != NULL && strcmp(call->method, "HEAD") == 0)
+		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+	else if (call->method != NULL)
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+}
+
+static struct transfer *new_transfer(struct http_client *client, size_t limit_bytes,
+				     enum http_address_class address_class, void *context)
+{
+	struct transfer *transfer = heap_alloc(sizeof(*transfer));
+	transfer->easy = curl_easy_init();
+	CHECK(transfer->easy != NULL);
+	transfer->limit_bytes = limit_bytes > 0 ? limit_bytes : DEFAULT_LIMIT_BYTES;
+	transfer->address_class = address_class;
+	transfer->context = context;
+	if (client == NULL)
+		return transfer;
+	transfer->client = client;
+	transfer->next = client->transfers;
+	if (transfer->next != NULL)
+		transfer->next->previous = transfer;
+	client->transfers = transfer;
+	return transfer;
+}
+
+static enum rc add_transfer(struct cx *cx, struct http_client *client, struct transfer *transfer)
+{
+	CURLMcode code = curl_multi_add_handle(client->multi, transfer->easy);
+	if (code == CURLM_OK)
+		return RC_OK;
+	free_transfer(transfer);
+	return cx_fail(cx, RC_IO, "could not start the request: %s", curl_multi_strerror(code));
+}
+
+enum rc http_client_call(struct cx *cx, struct http_client *client, const struct http_call *call,
+			 void (*done)(const struct http_answer *answer, void *context),
+			 void *context)
+{
+	CHECK_MAGIC(client, CLIENT_MAGIC);
+	if (client->closing)
+		return cx_fail(cx, RC_CANCELLED, "shutting down");
+	struct transfer *transfer =
+		new_transfer(client, call->response_limit_bytes, call->address_class, context);
+	transfer->call_done = done;
+	set_call(transfer, call);
+	return add_transfer(cx, client, transfer);
+}
+
+enum rc http_client_mail(struct cx *cx, struct http_client *client, const struct mail *mail,
+			 void (*done)(const struct mail_answer *answer, void *context),
+			 void *context)
+{
+	CHECK_MAGIC(client, CLIENT_MAGIC);
+	if (client->closing)
+		return cx_fail(cx, RC_CANCELLED, "shutting down");
+	struct transfer *transfer = new_transfer(client, 0, HTTP_DECLARED, context);
+	CURL *easy = transfer->easy;
+	transfer->mail_done = done;
+	set_common(transfer, "smtp,smtps", mail->timeout, mail->ca_file, mail->insecure_tls);
+	curl_easy_setopt(easy, CURLOPT_URL, mail->url);
+	if (mail->require_starttls)
+		curl_easy_setopt(easy, CURLOPT_USE_SSL, (long)CURLUSESSL_ALL);
+	if (mail->user != NULL) {
+		curl_easy_setopt(easy, CURLOPT_USERNAME, mail->user);
+		curl_easy_setopt(easy, CURLOPT_PASSWORD,
+				 mail->password == NULL ? "" : mail->password);
+	}
+	curl_easy_setopt(easy, CURLOPT_MAIL_FROM, mail->from);
+	for (size_t i = 0; i < mail->to_count; i++)
+		transfer->recipients = curl_slist_append(transfer->recipients, mail->to[i]);
+	curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, transfer->recipients);
+	buf_put_str(&transfer->upload, mail->message);
+	curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_upload);
+	curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
+	return add_transfer(cx, client, transfer);
+}
+
+enum rc http_client_once(struct cx *cx, const char *socket_path, const struct http_call *call,
+			 struct http_answer *answer)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return cx_fail(cx, RC_IO, "could not start the HTTP client");
+	struct transfer *transfer =
+		new_transfer(NULL, call->response_limit_bytes, call->address_class, NULL);
+	set_call(transfer, call);
+	if (socket_path != NULL)
+		curl_easy_setopt(transfer->easy, CURLOPT_UNIX_SOCKET_PATH, socket_path);
+	fill_answer(transfer, curl_easy_perform(transfer->easy), answer);
+	answer->body = cx_str(cx, answer->body);
+	answer->headers = cx_str(cx, answer->headers);
+	answer->final_url =
+		answer->final_url == NULL ? NULL : cx_printf(cx, "%s", answer->final_url);
+	enum rc rc = answer->rc;
+	free_transfer(transfer);
+	if (answer->body.p == NULL || answer->headers.p == NULL)
+		return RC_LIMIT;
+	return rc == RC_OK ? RC_OK : cx_fail(cx, rc, "%s", answer->error);
+}
+
+struct str http_answer_header(const struct http_answer *answer, const char *name)
+{
+	struct str rest = answer->headers, line, wanted = str_of(name);
+	while (str_split(&rest, '\n', &line)) {
+		ptrdiff_t colon = str_find(line, STR(":"));
+		if (colon >= 0 && str_eq_nocase(str_make(line.p, (size_t)colon), wanted))
+			return str_trim(str_skip(line, (size_t)colon + 1));
+	}
+	return str_make(NULL, 0);
+}

@@ -1,0 +1,83 @@
+/* inotify on the file's directory, by libuv; bursts are joined by a timer. */
+#include "sys/watch.h"
+
+#include <libgen.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+#define WATCH_MAGIC 0x3a7c4001U
+#define BURST_MS 100
+
+struct watch {
+	unsigned magic;
+	struct loop *loop;
+	uv_fs_event_t event;
+	struct loop_timer burst;
+	char *name; /* last part of the path */
+	void (*changed)(void *context);
+	void *context;
+};
+
+static void burst_over(struct loop_timer *timer, void *owner)
+{
+	(void)timer;
+	struct watch *watch = owner;
+	watch->changed(watch->context);
+}
+
+/* A write in place and a rename into place both arrive as events of the directory. */
+static void directory_event(uv_fs_event_t *event, const char *name, int events, int status)
+{
+	(void)events;
+	struct watch *watch = event->data;
+	if (status != 0 || (name != NULL && strcmp(name, watch->name) != 0))
+		return;
+	loop_timer_after(watch->loop, &watch->burst, (struct dur){BURST_MS});
+}
+
+enum rc watch_open(struct cx *cx, struct loop *loop, const char *path,
+		   void (*changed)(void *context), void *context, struct watch **out)
+{
+	char *for_dir = cx_printf(cx, "%s", path), *for_name = cx_printf(cx, "%s", path);
+	*out = NULL;
+	if (for_dir == NULL || for_name == NULL)
+		return RC_LIMIT;
+	struct watch *watch = heap_alloc(sizeof(*watch));
+	const char *name = basename(for_name);
+	*watch = (struct watch){.magic = WATCH_MAGIC,
+				.loop = loop,
+				.changed = changed,
+				.context = context,
+				.name = heap_copy(name, strlen(name))};
+	watch->burst.fire = burst_over;
+	watch->burst.owner = watch;
+	CHECK(uv_fs_event_init(loop_uv(loop), &watch->event) == 0);
+	watch->event.data = watch;
+	int failed = uv_fs_event_start(&watch->event, directory_event, dirname(for_dir), 0);
+	if (failed != 0) {
+		enum rc rc =
+			cx_fail(cx, RC_IO, "could not watch '%s': %s", path, uv_strerror(failed));
+		watch_close(&watch);
+		return rc;
+	}
+	*out = watch;
+	return RC_OK;
+}
+
+static void closed(uv_handle_t *handle)
+{
+	struct watch *watch = handle->data;
+	free(watch->name);
+	free(watch);
+}
+
+void watch_close(struct watch **handle)
+{
+	struct watch *watch = *handle;
+	CHECK_MAGIC(watch, WATCH_MAGIC);
+	*handle = NULL;
+	loop_timer_cancel(watch->loop, &watch->burst);
+	watch->magic = 0;
+	uv_close((uv_handle_t *)&watch->event, closed);
+}

@@ -1,0 +1,395 @@
+/* The loop, files, and the HTTP server and client against each other. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sys/file.h"
+#include "sys/http_client.h"
+#include "sys/http_guard.h"
+#include "sys/http_server.h"
+#include "sys/watch.h"
+
+static struct arena arena;
+static struct cx cx;
+static struct clock turned;
+static struct loop *loop;
+static char scratch[64];
+
+static int setup(void **state)
+{
+	(void)state;
+	arena_init(&arena, 1 << 20);
+	cx_init(&cx, &arena, clock_real());
+	snprintf(scratch, sizeof(scratch), "/tmp/backline-sys-XXXXXX");
+	assert_non_null(mkdtemp(scratch));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	assert_int_equal(file_remove_tree(&cx, scratch), RC_OK);
+	arena_release(&arena);
+	return 0;
+}
+
+/* ---- timers and jobs ---- */
+
+static int order[8], fired;
+
+static void note_fired(struct loop_timer *timer, void *owner)
+{
+	(void)timer;
+	order[fired++] = *(int *)owner;
+}
+
+static void stop_loop(void *context)
+{
+	loop_stop(context);
+}
+
+static void timers_fire_in_order_of_the_virtual_clock(void **state)
+{
+	(void)state;
+	clock_virtual_init(&turned, (struct wall){0});
+	assert_int_equal(loop_open(&cx, &turned, &loop), RC_OK);
+	static int names[] = {1, 2, 3, 4};
+	static const int64_t due_ms[] = {300, 100, 200, 900};
+	struct loop_timer timers[4] = {0};
+	fired = 0;
+	for (int i = 0; i < 4; i++) {
+		timers[i].fire = note_fired;
+		timers[i].owner = &names[i];
+		loop_timer_after(loop, &timers[i], (struct dur){due_ms[i]});
+	}
+	loop_timer_cancel(loop, &timers[2]);
+	clock_virtual_advance(&turned, (struct dur){500});
+	loop_clock_turned(loop);
+	loop_call(loop, stop_loop, loop);
+	loop_run(loop);
+	assert_int_equal(fired, 2);
+	assert_int_equal(order[0], 2);
+	assert_int_equal(order[1], 1);
+	loop_timer_cancel(loop, &timers[3]);
+	loop_close(&loop);
+}
+
+struct counting_job {
+	struct loop_job job;
+	int ran, done;
+};
+
+static enum rc run_job(struct cx *job_cx, struct loop_job *job)
+{
+	struct counting_job *mine = (struct counting_job *)job;
+	assert_non_null(cx_alloc(job_cx, 100));
+	mine->ran++;
+	return cx_fail(job_cx, RC_CONFLICT, "as told");
+}
+
+static void job_done(struct cx *job_cx, struct loop_job *job, enum rc result)
+{
+	struct counting_job *mine = (struct counting_job *)job;
+	assert_int_equal(result, RC_CONFLICT);
+	assert_string_equal(job_cx->err.message, "as told");
+	if (++mine->done < 3)
+		assert_int_equal(loop_post(&cx, job->loop, LOOP_CPU, job, 4096, MONO_NEVER), RC_OK);
+	else
+		loop_stop(job->loop);
+}
+
+static void jobs_complete_on_the_loop_and_may_be_posted_again(void **state)
+{
+	(void)state;
+	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+	struct counting_job job = {.job = {.run = run_job, .done = job_done}};
+	assert_int_equal(loop_post(&cx, loop, LOOP_IO, &job.job, 4096, MONO_NEVER), RC_OK);
+	loop_run(loop);
+	assert_int_equal(job.ran, 3);
+	assert_int_equal(job.done, 3);
+	loop_close(&loop);
+}
+
+/* ---- files ---- */
+
+static void files_are_replaced_whole(void **state)
+{
+	(void)state;
+	char *path = file_join(&cx, scratch, "x");
+	struct str text;
+	assert_int_equal(file_read(&cx, path, 100, &text), RC_NOT_FOUND);
+	assert_int_equal(file_write_atomic(&cx, path, STR("one"), 0600), RC_OK);
+	assert_int_equal(file_write_atomic(&cx, path, STR("two!"), 0600), RC_OK);
+	assert_int_equal(file_read(&cx, path, 100, &text), RC_OK);
+	assert_true(str_is(text, "two!"));
+	struct stat status;
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	assert_int_equal(file_read(&cx, path, 3, &text), RC_TOO_LARGE);
+	char *bad = file_join(&cx, scratch, "no/such/x");
+	assert_int_equal(file_write_atomic(&cx, bad, STR("x"), 0600), RC_NOT_FOUND);
+}
+
+static void on_change(void *context)
+{
+	(*(int *)context)++;
+	loop_stop(loop);
+}
+
+static void a_rename_into_place_is_seen(void **state)
+{
+	(void)state;
+	int changes = 0;
+	char *path = file_join(&cx, scratch, "manual.md");
+	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+	struct watch *watch;
+	assert_int_equal(watch_open(&cx, loop, path, on_change, &changes, &watch), RC_OK);
+	assert_int_equal(file_write_atomic(&cx, path, STR("text"), 0600), RC_OK);
+	loop_run(loop);
+	assert_int_equal(changes, 1);
+	watch_close(&watch);
+	loop_close(&loop);
+}
+
+/* ---- HTTP ---- */
+
+static struct http_request *kept;
+
+static void reply_kept(struct loop_timer *timer, void *owner)
+{
+	(void)timer;
+	(void)owner;
+	http_reply(kept, 200, "text/plain", STR("late"));
+}
+
+static struct loop_timer late = {.fire = reply_kept};
+
+static void handle_late(struct http_request *request, void *context)
+{
+	(void)context;
+	kept = request;
+	loop_timer_after(loop, &late, (struct dur){20});
+}
+
+static void handle_echo(struct http_request *request, void *context)
+{
+	(void)context;
+	struct buf out = BUF_INIT;
+	buf_printf(&out, STR_FMT "|" STR_FMT "|" STR_FMT "|",
+		   STR_ARG(http_request_part(request, "name")),
+		   STR_ARG(http_request_param(request, "q", 0)),
+		   STR_ARG(http_request_param(request, "q", 1)));
+	buf_put_str(&out, http_request_body(request));
+	http_reply_buf(request, 200, "text/plain", &out);
+}
+
+static void handle_large(struct http_request *request, void *context)
+{
+	(void)context;
+	struct buf out = BUF_INIT;
+	for (int i = 0; i < 10000; i++)
+		buf_puts(&out, "0123456789");
+	http_reply_buf(request, 200, "text/plain", &out);
+}
+
+static void handle_away(struct http_request *request, void *context)
+{
+	(void)context;
+	http_reply_header(request, "Location", "/late");
+	http_reply(request, 302, "text/plain", STR("over there"));
+}
+
+static const struct http_route routes[] = {
+	{"GET", "/late", HTTP_PUBLIC, NULL, 0, handle_late, NULL},
+	{"GET", "/large", HTTP_PUBLIC, NULL, 0, handle_large, NULL},
+	{"GET", "/away", HTTP_PUBLIC, NULL, 0, handle_away, NULL},
+	{"GET", "/x/{name}/y", HTTP_PUBLIC, NULL, 0, handle_echo, NULL},
+	{"POST", "/x/{name}/y", HTTP_PUBLIC, NULL, 20, handle_echo, NULL},
+	{"GET", "/rest/{name*}", HTTP_PUBLIC, NULL, 0, handle_echo, NULL},
+};
+
+struct outcome {
+	enum rc rc;
+	int status;
+	unsigned redirects;
+	char body[256];
+	size_t length;
+};
+
+static void got_answer(const struct http_answer *answer, void *context)
+{
+	struct outcome *outcome = context;
+	outcome->rc = answer->rc;
+	outcome->status = answer->status;
+	outcome->redirects = answer->redirects;
+	outcome->length = answer->body.n;
+	snprintf(outcome->body, sizeof(outcome->body), STR_FMT,
+		 (int)(answer->body.n < 200 ? answer->body.n : 200), answer->body.p);
+	loop_stop(loop);
+}
+
+static struct http_server *server;
+static struct http_client *client;
+
+static void open_both(void)
+{
+	struct http_server_options options = {.address = "127.0.0.1"};
+	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+	assert_int_equal(http_server_open(&cx, loop, &options, routes,
+					  sizeof(routes) / sizeof(routes[0]), &server),
+			 RC_OK);
+	assert_int_equal(http_client_open(&cx, loop, &client), RC_OK);
+}
+
+static void close_both(void)
+{
+	http_client_close(&client);
+	http_server_close(&server);
+	loop_close(&loop);
+}
+
+static struct outcome ask(const char *path, struct http_call call)
+{
+	struct outcome outcome = {0};
+	char url[256];
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", http_server_port(server), path);
+	call.url = url;
+	assert_int_equal(http_client_call(&cx, client, &call, got_answer, &outcome), RC_OK);
+	loop_run(loop);
+	return outcome;
+}
+
+static void requests_are_routed_and_answered(void **state)
+{
+	(void)state;
+	open_both();
+	struct outcome o = ask("/x/a%20b/y?q=1&q=%C3%A4+x", (struct http_call){0});
+	assert_int_equal(o.status, 200);
+	assert_string_equal(o.body, "a b|1|\xc3\xa4 x|");
+	o = ask("/x/z/y", (struct http_call){.body = STR("hello")});
+	assert_string_equal(o.body, "z|||hello");
+	o = ask("/x/z/y", (struct http_call){.body = STR("more than twenty bytes of it")});
+	assert_int_equal(o.status, 413);
+	o = ask("/rest/a/b/c", (struct http_call){0});
+	assert_string_equal(o.body, "a/b/c|||");
+	assert_int_equal(ask("/none", (struct http_call){0}).status, 404);
+	assert_int_equal(ask("/late", (struct http_call){.body = STR("x")}).status, 405);
+	assert_string_equal(ask("/late", (struct http_call){0}).body, "late");
+	close_both();
+}
+
+static void the_client_keeps_its_limits(void **state)
+{
+	(void)state;
+	open_both();
+	struct outcome o = ask("/large", (struct http_call){.accept_gzip = true});
+	assert_int_equal(o.length, 100000); /* the limit counts what is unpacked, too */
+	o = ask("/large", (struct http_call){.response_limit_bytes = 5000, .accept_gzip = true});
+	assert_int_equal(o.rc, RC_TOO_LARGE);
+	o = ask("/large", (struct http_call){.address_class = HTTP_OUTSIDE});
+	assert_int_equal(o.rc, RC_DENIED);
+	o = ask("/away", (struct http_call){.redirects = 2});
+	assert_int_equal(o.redirects, 1);
+	assert_string_equal(o.body, "late");
+	assert_int_equal(ask("/away", (struct http_call){0}).status, 302);
+	o = ask("/late", (struct http_call){.timeout = {1}});
+	assert_int_equal(o.rc, RC_TIMEOUT);
+	close_both();
+}
+
+/* ---- guards ---- */
+
+struct guard_case {
+	const char *method, *uri, *headers[8]; /* name, value, name, value */
+	int status;
+};
+
+static const struct guard_case guard_cases[] = {
+	{"GET", "/", {"Host", "localhost:7080"}, 0},
+	{"GET", "/", {"Host", "127.0.0.1"}, 0},
+	{"GET", "/", {"Host", "ops.example.org"}, 0},
+	{"GET", "/", {"Host", "evil.example.org"}, 421},
+	{"GET", "/", {"Host", "ops.example.org.evil.org"}, 421},
+	{"GET", "/", {"Host", "ops.example.org:x"}, 421},
+	{"GET", "/", {NULL}, 400},
+	{"GET", "/", {"Host", "localhost", "Host", "localhost"}, 400},
+	{"G(T", "/", {"Host", "localhost"}, 400},
+	{"GET", "x", {"Host", "localhost"}, 400},
+	{"GET", "/\x80", {"Host", "localhost"}, 400},
+	{"GET", "/a b", {"Host", "localhost"}, 400},
+	{"GET", "/", {"Host", "localhost", "X Y", "1"}, 400},
+	{"GET", "/", {"Host", "localhost", "", "1"}, 400},
+	{"POST", "/", {"Host", "localhost", "Content-Length", "5", "Content-Length", "5"}, 400},
+	{"POST",
+	 "/",
+	 {"Host", "localhost", "Content-Length", "5", "Transfer-Encoding", "chunked"},
+	 400},
+	{"POST", "/", {"Host", "localhost", "Content-Length", "+5"}, 400},
+	{"POST", "/", {"Host", "localhost", "Content-Length", "-5"}, 400},
+	{"POST", "/", {"Host", "localhost", "Content-Length", "0x5"}, 400},
+	{"POST", "/", {"Host", "localhost", "Content-Length", ""}, 400},
+	{"POST", "/", {"Host", "localhost", "Content-Length", "9999999999999999999"}, 400},
+	{"POST", "/", {"Host", "localhost", "Transfer-Encoding", "gzip, chunked"}, 400},
+	{"POST", "/", {"Host", "localhost", "Transfer-Encoding", "identity"}, 400},
+	{"POST", "/", {"Host", "localhost", "Transfer-Encoding", "chunked"}, 0},
+	{"POST", "/", {"Host", "localhost", "Origin", "http://localhost:7080"}, 0},
+	{"POST", "/", {"Host", "localhost", "Origin", "https://ops.example.org"}, 0},
+	{"POST", "/", {"Host", "localhost", "Origin", "http://evil.example.org"}, 403},
+	{"POST", "/", {"Host", "localhost", "Origin", "null"}, 403},
+};
+
+static void malformed_requests_are_refused(void **state)
+{
+	(void)state;
+	static const char *const hosts[] = {"ops.example.org"};
+	struct http_guard_rules rules = {.hosts = hosts, .host_count = 1, .address = "127.0.0.1"};
+	for (size_t i = 0; i < sizeof(guard_cases) / sizeof(guard_cases[0]); i++) {
+		const struct guard_case *c = &guard_cases[i];
+		struct http_guard guard = {0};
+		for (int h = 0; h < 8 && c->headers[h] != NULL; h += 2)
+			http_guard_header(&guard, str_of(c->headers[h]), str_of(c->headers[h + 1]));
+		const char *why;
+		int status = http_guard_check(&guard, &rules, str_of(c->method), str_of(c->uri),
+					      true, &why);
+		if (status != c->status)
+			print_error("case %zu: %s %s: %d (%s)\n", i, c->method, c->uri, status,
+				    why == NULL ? "" : why);
+		assert_int_equal(status, c->status);
+	}
+}
+
+static void escapes_are_decoded_or_refused(void **state)
+{
+	(void)state;
+	struct str out;
+	assert_true(http_guard_decode(&arena, STR("a%2Fb+c%41"), true, &out));
+	assert_true(str_is(out, "a/b cA"));
+	assert_false(http_guard_decode(&arena, STR("%"), true, &out));
+	assert_false(http_guard_decode(&arena, STR("%4"), true, &out));
+	assert_false(http_guard_decode(&arena, STR("%zz"), true, &out));
+	assert_false(http_guard_decode(&arena, STR("%00"), true, &out));
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(timers_fire_in_order_of_the_virtual_clock),
+		CASE(jobs_complete_on_the_loop_and_may_be_posted_again),
+		CASE(files_are_replaced_whole),
+		CASE(a_rename_into_place_is_seen),
+		CASE(requests_are_routed_and_answered),
+		CASE(the_client_keeps_its_limits),
+		CASE(malformed_requests_are_refused),
+		CASE(escapes_are_decoded_or_refused),
+	};
+	return cmocka_run_group_tests_name("sys", tests, NULL, NULL);
+}
