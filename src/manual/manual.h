@@ -23,7 +23,7 @@ struct place {
 struct diagnostic {
 	bool is_error; /* else a warning or a thing missing */
 	struct place place;
-	const char *path;   /* file as the user named it */
+	const char *path; /* file as the user named it */
 	const char *message;
 	const char *quoted; /* the line's text; NULL none */
 	const char *hint;   /* NULL none */
@@ -37,10 +37,26 @@ struct diagnostics {
 /* ---- promises ---- */
 
 enum promise_kind {
-	PROMISE_COMPONENT, PROMISE_TOOL, PROMISE_PANEL, PROMISE_THRESHOLD, PROMISE_CHANNEL,
-	PROMISE_ESCALATION, PROMISE_SEVERITY, PROMISE_ROLE, PROMISE_WORKFLOW, PROMISE_TEMPLATE,
-	PROMISE_BACKUP, PROMISE_OBJECTIVE, PROMISE_VERIFICATION, PROMISE_WINDOW, PROMISE_DUTY,
-	PROMISE_CHECKLIST, PROMISE_CHANGE, PROMISE_SCRIPT, PROMISE_PROSE, PROMISE_KINDS
+	PROMISE_COMPONENT,
+	PROMISE_TOOL,
+	PROMISE_PANEL,
+	PROMISE_THRESHOLD,
+	PROMISE_CHANNEL,
+	PROMISE_ESCALATION,
+	PROMISE_SEVERITY,
+	PROMISE_ROLE,
+	PROMISE_WORKFLOW,
+	PROMISE_TEMPLATE,
+	PROMISE_BACKUP,
+	PROMISE_OBJECTIVE,
+	PROMISE_VERIFICATION,
+	PROMISE_WINDOW,
+	PROMISE_DUTY,
+	PROMISE_CHECKLIST,
+	PROMISE_CHANGE,
+	PROMISE_SCRIPT,
+	PROMISE_PROSE,
+	PROMISE_KINDS
 };
 const char *promise_kind_name(enum promise_kind kind); /* "threshold" */
 
@@ -48,15 +64,16 @@ enum promise_proof { PROOF_MEASURED, PROOF_DRILL, PROOF_RECORD, PROOF_NONE };
 const char *promise_proof_name(enum promise_proof proof); /* "measured" */
 
 struct promise {
-	const char *id;      /* slug of heading path and key; never its line or number */
+	const char *id; /* slug of heading path and key; never its line or number */
 	enum promise_kind kind;
 	struct place place;
 	const char *heading; /* "Monitoring and Alerting / Alerting Configuration / ..." */
 	const char *chapter; /* first part of it */
 	const char *text;    /* as the document says it, one line */
 	enum promise_proof proof;
-	const char *proved_by; /* for people: "measured every 15 s by rule api-response-time-critical" */
-	const char *missing;   /* what is missing to enforce it; NULL nothing */
+	const char *proved_by;  /* for people: "measured every 15 s by rule
+				   api-response-time-critical" */
+	const char *missing;    /* what is missing to enforce it; NULL nothing */
 	struct dur proof_valid; /* how old a proof may be; 0 for measured */
 	size_t index;           /* in plan->promises */
 };
@@ -73,12 +90,13 @@ struct person {
 	struct place place;
 };
 
-/* A rotation: layers of people; the last layer that covers an instant decides. Issue 2: one layer. */
+/* A rotation: layers of people; the last layer that covers an instant decides. Issue 2: one layer.
+ */
 struct oncall_layer {
 	const struct person **people;
 	size_t people_count;
-	struct dur rotate;   /* length of a turn; 0 never */
-	struct wall start;   /* a hand-over */
+	struct dur rotate; /* length of a turn; 0 never */
+	struct wall start; /* a hand-over */
 };
 struct oncall {
 	const char *id;
@@ -90,15 +108,23 @@ const struct person *oncall_at(const struct oncall *oncall, struct wall at); /* 
 /* A name the document uses ("Ops Team"), bound in the site file. */
 struct contact {
 	const char *name;
-	const struct oncall *oncall;  /* one of these two, or neither: unbound */
+	const struct oncall *oncall; /* one of these two, or neither: unbound */
 	const struct person *person;
-	const char *mail_group;       /* e-mail address for a whole team; NULL */
+	const char *mail_group; /* e-mail address for a whole team; NULL */
 };
 const struct person *contact_person(const struct contact *contact, struct wall at);
 
 enum component_kind {
-	COMPONENT_CDN, COMPONENT_WEB, COMPONENT_WASM, COMPONENT_HTTP_API, COMPONENT_POSTGRES,
-	COMPONENT_JAMENDO, COMPONENT_TELEGRAM, COMPONENT_TON, COMPONENT_HOST, COMPONENT_AUTH,
+	COMPONENT_CDN,
+	COMPONENT_WEB,
+	COMPONENT_WASM,
+	COMPONENT_HTTP_API,
+	COMPONENT_POSTGRES,
+	COMPONENT_JAMENDO,
+	COMPONENT_TELEGRAM,
+	COMPONENT_TON,
+	COMPONENT_HOST,
+	COMPONENT_AUTH,
 	COMPONENT_EXPORTER /* anything with a /metrics */
 };
 
@@ -114,8 +140,9 @@ struct component {
 	size_t needs_count;
 	struct place place;
 	/* probe options */
-	int expect_status;           /* 0: any 2xx */
-	const char *body_contains, *body_regex, *body_pointer, *body_equals; /* JSON pointer, value */
+	int expect_status; /* 0: any 2xx */
+	const char *body_contains, *body_regex, *body_pointer,
+		*body_equals; /* JSON pointer, value */
 	unsigned redirects;
 	bool insecure_tls;
 };
@@ -127,12 +154,12 @@ enum job_kind { JOB_HOST, JOB_SCRAPE, JOB_PROBE_HTTP };
 /* One thing to collect. Labels job and instance, plus component, are put on every sample. */
 struct collect_job {
 	enum job_kind kind;
-	const char *name;       /* "job" label */
+	const char *name; /* "job" label */
 	const char *instance;
 	const struct component *component; /* NULL for ourselves and plain scrape jobs */
 	const char *url;
-	struct dur interval, timeout;      /* defaults 15 s, 10 s */
-	size_t body_limit_bytes;           /* default 16 MiB */
+	struct dur interval, timeout;         /* defaults 15 s, 10 s */
+	size_t body_limit_bytes;              /* default 16 MiB */
 	const char *bearer, *user, *password; /* secrets */
 	bool insecure_tls, honor_labels;
 };
@@ -143,21 +170,22 @@ enum limit_level { LIMIT_WARNING, LIMIT_CRITICAL };
 
 struct threshold_limit {
 	enum limit_level level;
-	bool above;           /* > (else <) */
-	double value;         /* in the measure's base unit: seconds, ratio 0..1 */
-	const char *text;     /* "> 500ms" */
+	bool above;       /* > (else <) */
+	double value;     /* in the measure's base unit: seconds, ratio 0..1 */
+	const char *text; /* "> 500ms" */
 	enum priority priority;
 	const struct promise *promise;
-	const char *rule_id;  /* rule that watches it; NULL when not enforced */
+	const char *rule_id; /* rule that watches it; NULL when not enforced */
 };
 
 struct threshold {
-	const char *id;        /* "api-response-time" */
-	const char *metric;    /* "API Response Time" */
-	const char *measure;   /* id of the measure in kinds/; NULL: unknown */
-	const char *unit;      /* "s", "ratio" */
+	const char *id;         /* "api-response-time" */
+	const char *metric;     /* "API Response Time" */
+	const char *measure;    /* id of the measure in kinds/; NULL: unknown */
+	const char *unit;       /* "s", "ratio" */
 	const char *alert_type; /* "Performance" */
-	const char *value_expr; /* PromQL of the value, without comparison; NULL when not measured here */
+	const char *value_expr; /* PromQL of the value, without comparison; NULL when not measured
+				   here */
 	const char *data_expr;  /* PromQL that is non-empty while there is enough fresh data */
 	const struct component *component; /* NULL: none bound */
 	struct dur hold;
@@ -169,12 +197,12 @@ struct threshold {
 enum rule_kind { RULE_ALERTING, RULE_RECORDING };
 
 struct rule {
-	const char *id;     /* stable; verdicts carry it */
+	const char *id; /* stable; verdicts carry it */
 	enum rule_kind kind;
-	const char *name;   /* alertname or recorded metric */
-	const char *expr;   /* PromQL */
+	const char *name; /* alertname or recorded metric */
+	const char *expr; /* PromQL */
 	struct dur hold, keep_firing;
-	struct label *labels;      /* templates allowed */
+	struct label *labels; /* templates allowed */
 	size_t label_count;
 	struct label *annotations;
 	size_t annotation_count;
@@ -191,14 +219,19 @@ struct rule_group {
 /* ---- from an alert to a person ---- */
 
 enum channel_kind {
-	CHANNEL_EMAIL, CHANNEL_SLACK, CHANNEL_SMS, CHANNEL_CALL, CHANNEL_TELEGRAM, CHANNEL_WEBHOOK,
+	CHANNEL_EMAIL,
+	CHANNEL_SLACK,
+	CHANNEL_SMS,
+	CHANNEL_CALL,
+	CHANNEL_TELEGRAM,
+	CHANNEL_WEBHOOK,
 	CHANNEL_LOG /* the embedded default: the log and the page, nobody else */
 };
 const char *channel_kind_name(enum channel_kind kind);
 
 struct channel {
 	enum channel_kind kind;
-	const char *target;  /* "#critical-alerts", webhook name; NULL: the person's own address */
+	const char *target; /* "#critical-alerts", webhook name; NULL: the person's own address */
 	const struct promise *promise;
 };
 
@@ -214,9 +247,9 @@ enum escalation_wait { WAIT_NONE, WAIT_ACKNOWLEDGED, WAIT_RESOLVED };
  * step has after 0 and WAIT_NONE. Sorted by after. */
 struct escalation_step {
 	enum escalation_wait wait;
-	struct dur after;       /* from the first send */
+	struct dur after;              /* from the first send */
 	const struct contact *contact; /* NULL: the channel alone (a Slack channel) */
-	const char *text;       /* "Secondary Contact" */
+	const char *text;              /* "Secondary Contact" */
 	const struct promise *promise;
 };
 struct escalation {
@@ -227,11 +260,22 @@ struct escalation {
 };
 
 struct providers {
-	struct { const char *url, *user, *password, *from, *ca_file; bool insecure_tls; } smtp;
-	struct { const char *token, *webhook_url, *signing_secret, *api_url; } slack;
-	struct { const char *account, *token, *from, *api_url; } twilio;
-	struct { const char *token, *api_url; } telegram;
-	struct { const char *name, *url, *bearer; } *webhooks;
+	struct {
+		const char *url, *user, *password, *from, *ca_file;
+		bool insecure_tls;
+	} smtp;
+	struct {
+		const char *token, *webhook_url, *signing_secret, *api_url;
+	} slack;
+	struct {
+		const char *account, *token, *from, *api_url;
+	} twilio;
+	struct {
+		const char *token, *api_url;
+	} telegram;
+	struct {
+		const char *name, *url, *bearer;
+	} * webhooks;
 	size_t webhook_count;
 };
 
@@ -266,26 +310,33 @@ struct workflow {
 };
 
 struct backup_policy {
-	const char *id, *title;   /* "full-backups" */
+	const char *id, *title; /* "full-backups" */
 	struct dur every, keep;
 	const char *storage, *verification;
 };
 struct objective {
-	const char *name;         /* "Database", "Critical Services" */
-	bool is_rpo;              /* else RTO */
+	const char *name; /* "Database", "Critical Services" */
+	bool is_rpo;      /* else RTO */
 	struct dur within;
 };
 struct window {
-	const char *name;         /* "Primary Window" */
-	bool recurring;           /* false: emergency, as needed */
-	int weekday;              /* 0 Sunday .. 6 */
-	int from_min, to_min;     /* minutes of the UTC day */
+	const char *name;     /* "Primary Window" */
+	bool recurring;       /* false: emergency, as needed */
+	int weekday;          /* 0 Sunday .. 6 */
+	int from_min, to_min; /* minutes of the UTC day */
 };
-enum cadence { CADENCE_ONCE, CADENCE_DAILY, CADENCE_WEEKLY, CADENCE_MONTHLY, CADENCE_QUARTERLY, CADENCE_YEARLY };
+enum cadence {
+	CADENCE_ONCE,
+	CADENCE_DAILY,
+	CADENCE_WEEKLY,
+	CADENCE_MONTHLY,
+	CADENCE_QUARTERLY,
+	CADENCE_YEARLY
+};
 struct duty_plan {
 	const char *id, *title, *text;
 	enum cadence cadence;
-	const char *owner;        /* contact or role name; NULL unbound */
+	const char *owner; /* contact or role name; NULL unbound */
 	const struct promise *promise;
 };
 struct checklist {
@@ -302,48 +353,66 @@ struct change_category {
 
 struct plan {
 	unsigned magic;
-	uint64_t generation;      /* counts compiles in this process */
+	uint64_t generation;                   /* counts compiles in this process */
 	const char *document_path, *site_path; /* NULL site */
-	const char *document;     /* bytes of the document, for the manual's page */
+	const char *document;                  /* bytes of the document, for the manual's page */
 	size_t document_length;
-	const char *site_name;    /* "TuneTON"; "Backline" by default */
+	const char *site_name; /* "TuneTON"; "Backline" by default */
 	const char *public_url;
-	char digest[65];          /* SHA-256 of both files, hex */
+	char digest[65]; /* SHA-256 of both files, hex */
 
-	struct promise *promises;           size_t promise_count;
-	struct threshold *thresholds;       size_t threshold_count;
-	struct rule_group *rule_groups;     size_t rule_group_count;
+	struct promise *promises;
+	size_t promise_count;
+	struct threshold *thresholds;
+	size_t threshold_count;
+	struct rule_group *rule_groups;
+	size_t rule_group_count;
 	struct priority_channels channels[PRIORITIES];
 	struct escalation escalations[PRIORITIES];
-	struct severity *severities;        size_t severity_count;
-	struct role *roles;                 size_t role_count;
-	struct workflow *workflows;         size_t workflow_count;
+	struct severity *severities;
+	size_t severity_count;
+	struct role *roles;
+	size_t role_count;
+	struct workflow *workflows;
+	size_t workflow_count;
 	const char *report_template;
-	struct backup_policy *backups;      size_t backup_count;
-	struct objective *objectives;       size_t objective_count;
-	struct window *windows;             size_t window_count;
-	struct duty_plan *duties;           size_t duty_count;
-	struct checklist *checklists;       size_t checklist_count;
-	struct change_category *changes;    size_t change_count;
+	struct backup_policy *backups;
+	size_t backup_count;
+	struct objective *objectives;
+	size_t objective_count;
+	struct window *windows;
+	size_t window_count;
+	struct duty_plan *duties;
+	size_t duty_count;
+	struct checklist *checklists;
+	size_t checklist_count;
+	struct change_category *changes;
+	size_t change_count;
 
-	struct component *components;       size_t component_count;
-	struct person *people;              size_t person_count;
-	struct oncall *oncalls;             size_t oncall_count;
-	struct contact *contacts;           size_t contact_count;
-	struct collect_job *jobs;           size_t job_count;
+	struct component *components;
+	size_t component_count;
+	struct person *people;
+	size_t person_count;
+	struct oncall *oncalls;
+	size_t oncall_count;
+	struct contact *contacts;
+	size_t contact_count;
+	struct collect_job *jobs;
+	size_t job_count;
 	struct providers providers;
 };
 
 struct manual_input {
 	const char *document_path; /* shown in diagnostics */
 	struct str document;
-	const char *site_path;     /* NULL: no site file */
+	const char *site_path; /* NULL: no site file */
 	struct str site;
-	bool require_site;         /* unbound names are errors */
+	bool require_site; /* unbound names are errors */
 };
 
 /* RC_INVALID with at least one error in `diagnostics` (which live in cx->arena) when it does not
- * compile; *out is then NULL. Warnings and missing things are listed either way. Worker or start. */
+ * compile; *out is then NULL. Warnings and missing things are listed either way. Worker or start.
+ */
 enum rc manual_compile(struct cx *cx, const struct manual_input *input,
 		       struct diagnostics *diagnostics, struct plan **out) NODISCARD;
 struct plan *plan_ref(struct plan *plan); /* any thread */

@@ -1,0 +1,58 @@
+/* Names of the plan's enums, and who is on call. */
+#include "base/check.h"
+#include "manual/manual.h"
+
+#define NAME_OF(names, value)                                                                      \
+	(CHECK((size_t)(value) < sizeof(names) / sizeof((names)[0])), (names)[value])
+
+const char *promise_kind_name(enum promise_kind kind)
+{
+	static const char *const names[] = {
+		"component",  "tool",      "panel",        "threshold", "channel",
+		"escalation", "severity",  "role",         "workflow",  "template",
+		"backup",     "objective", "verification", "window",    "duty",
+		"checklist",  "change",    "script",       "prose",
+	};
+	return NAME_OF(names, kind);
+}
+
+const char *promise_proof_name(enum promise_proof proof)
+{
+	static const char *const names[] = {"measured", "drill", "record", "none"};
+	return NAME_OF(names, proof);
+}
+
+const char *priority_name(enum priority priority)
+{
+	static const char *const names[] = {"low", "medium", "high", "critical"};
+	return NAME_OF(names, priority);
+}
+
+const char *channel_kind_name(enum channel_kind kind)
+{
+	static const char *const names[] = {"email",    "slack",   "sms", "call",
+					    "telegram", "webhook", "log"};
+	return NAME_OF(names, kind);
+}
+
+/* The last layer that has people decides; turns count from its hand-over. */
+const struct person *oncall_at(const struct oncall *oncall, struct wall at)
+{
+	for (size_t i = oncall->layer_count; i > 0; i--) {
+		const struct oncall_layer *layer = &oncall->layers[i - 1];
+		if (layer->people_count == 0)
+			continue;
+		if (layer->rotate.ms == 0)
+			return layer->people[0];
+		int64_t since = at.ms - layer->start.ms;
+		int64_t turn = since / layer->rotate.ms - (since % layer->rotate.ms < 0);
+		int64_t count = (int64_t)layer->people_count;
+		return layer->people[((turn % count) + count) % count];
+	}
+	return NULL;
+}
+
+const struct person *contact_person(const struct contact *contact, struct wall at)
+{
+	return contact->oncall != NULL ? oncall_at(contact->oncall, at) : contact->person;
+}

@@ -1,0 +1,393 @@
+/* The compiler: TuneTON's manual as it stands, a second one, and what is wrong with bad ones. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "manual/manual.h"
+#include "sys/file.h"
+
+static struct arena arena;
+static struct cx cx;
+static struct diagnostics diagnostics;
+
+static int setup(void **state)
+{
+	(void)state;
+	arena_init(&arena, 256 << 20);
+	cx_init(&cx, &arena, clock_real());
+	diagnostics = (struct diagnostics){0};
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	arena_release(&arena);
+	return 0;
+}
+
+static struct plan *compile(struct str document, const char *site)
+{
+	struct manual_input input = {.document_path = "manual.md", .document = document};
+	struct plan *plan;
+	diagnostics = (struct diagnostics){0};
+	if (site != NULL) {
+		input.site_path = "site.yaml";
+		input.site = str_of(site);
+		input.require_site = true;
+	}
+	enum rc rc = manual_compile(&cx, &input, &diagnostics, &plan);
+	assert_true(rc == RC_OK || rc == RC_INVALID);
+	assert_true((rc == RC_OK) == (plan != NULL));
+	return plan;
+}
+
+static struct str read_document(const char *path)
+{
+	struct str text;
+	assert_int_equal(file_read(&cx, path, 1 << 20, &text), RC_OK);
+	return text;
+}
+
+#define TUNETON "manuals/tuneton/operations-manual.md"
+
+static void tuneton_compiles_with_every_promise(void **state)
+{
+	(void)state;
+	static const size_t expected[PROMISE_KINDS] = {
+		[PROMISE_THRESHOLD] = 26, [PROMISE_CHANNEL] = 4,      [PROMISE_ESCALATION] = 1,
+		[PROMISE_SEVERITY] = 4,   [PROMISE_ROLE] = 3,         [PROMISE_WORKFLOW] = 2,
+		[PROMISE_TEMPLATE] = 1,   [PROMISE_BACKUP] = 3,       [PROMISE_OBJECTIVE] = 6,
+		[PROMISE_WINDOW] = 3,     [PROMISE_VERIFICATION] = 8, [PROMISE_DUTY] = 12,
+		[PROMISE_CHANGE] = 3,     [PROMISE_TOOL] = 4,         [PROMISE_PANEL] = 10,
+	};
+	struct plan *plan = compile(read_document(TUNETON), NULL);
+	assert_non_null(plan);
+	size_t counts[PROMISE_KINDS] = {0};
+	for (size_t i = 0; i < plan->promise_count; i++)
+		counts[plan->promises[i].kind]++;
+	for (int k = 0; k < PROMISE_KINDS; k++)
+		if (expected[k] > 0)
+			assert_int_equal(counts[k], expected[k]);
+	assert_int_equal(plan->threshold_count, 13);
+	assert_int_equal(plan->escalations[PRIORITY_CRITICAL].step_count, 3);
+	assert_int_equal(plan->escalations[PRIORITY_CRITICAL].steps[1].after.ms, 5 * 60000);
+	assert_int_equal(plan->escalations[PRIORITY_CRITICAL].steps[2].after.ms, 15 * 60000);
+	assert_string_equal(plan->escalations[PRIORITY_CRITICAL].steps[2].contact->name, "Manager");
+	assert_int_equal(plan->escalations[PRIORITY_HIGH].steps[1].wait, WAIT_RESOLVED);
+	assert_int_equal(plan->escalations[PRIORITY_HIGH].steps[1].after.ms, 30 * 60000);
+	assert_int_equal(plan->channels[PRIORITY_CRITICAL].channel_count, 3);
+	assert_string_equal(plan->channels[PRIORITY_CRITICAL].channels[2].target,
+			    "#critical-alerts");
+	assert_int_equal(plan->windows[0].weekday, 6);
+	assert_int_equal(plan->windows[0].from_min, 120);
+	plan_unref(&plan);
+}
+
+/* Every list item and table row of the document stands in the list, by its line. */
+static void no_line_that_promises_is_missing(void **state)
+{
+	(void)state;
+	struct str text = read_document(TUNETON), line;
+	struct plan *plan = compile(text, NULL);
+	bool fenced = false, in_table = false;
+	assert_non_null(plan);
+	for (int number = 1; str_split(&text, '\n', &line); number++) {
+		struct str bare = str_trim(line);
+		if (str_starts(bare, STR("```")))
+			fenced = !fenced;
+		bool row = str_starts(bare, STR("|")) && in_table && str_find(bare, STR("---")) < 0;
+		in_table = str_starts(bare, STR("|"));
+		bool item = str_starts(bare, STR("- ")) || (bare.n > 2 && bare.p[0] >= '0' &&
+							    bare.p[0] <= '9' && bare.p[1] == '.');
+		if (fenced || !(item || row))
+			continue;
+		bool found = false;
+		for (size_t i = 0; i < plan->promise_count; i++)
+			found = found || plan->promises[i].place.line == number;
+		/* who has a role, and what is its secondary, is one promise */
+		if (!found)
+			print_error("line %d is no promise: " STR_FMT "\n", number, STR_ARG(bare));
+		assert_true(found);
+	}
+	plan_unref(&plan);
+}
+
+static void ids_are_unique_and_survive_other_numbers(void **state)
+{
+	(void)state;
+	struct str text = read_document(TUNETON);
+	struct plan *plan = compile(text, NULL);
+	assert_non_null(plan);
+	for (size_t i = 0; i < plan->promise_count; i++)
+		for (size_t j = i + 1; j < plan->promise_count; j++)
+			assert_string_not_equal(plan->promises[i].id, plan->promises[j].id);
+	ptrdiff_t at = str_find(text, STR("> 500ms "));
+	assert_true(at > 0);
+	((char *)(uintptr_t)text.p)[at + 2] = '6';
+	struct plan *changed = compile(text, NULL);
+	struct plan_change *changes;
+	size_t count;
+	assert_int_equal(manual_compare(&cx, plan, changed, &changes, &count), RC_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(changes[0].kind, PLAN_WEAKENED);
+	plan_unref(&changed);
+	plan_unref(&plan);
+}
+
+/* Everything observable of a plan in one text. */
+static void describe(struct buf *out, const struct plan *plan)
+{
+	manual_rules_yaml(out, plan);
+	for (int p = 0; p < PRIORITIES; p++) {
+		for (size_t i = 0; i < plan->channels[p].channel_count; i++)
+			buf_printf(out, "%d %d %s\n", p, plan->channels[p].channels[i].kind,
+				   plan->channels[p].channels[i].target == NULL
+					   ? "-"
+					   : plan->channels[p].channels[i].target);
+		for (size_t i = 0; i < plan->escalations[p].step_count; i++)
+			buf_printf(out, "%d %lld %s\n", p,
+				   (long long)plan->escalations[p].steps[i].after.ms,
+				   plan->escalations[p].steps[i].text);
+	}
+	for (size_t i = 0; i < plan->severity_count; i++)
+		buf_printf(out, "%s %lld\n", plan->severities[i].name,
+			   (long long)plan->severities[i].response.ms);
+}
+
+static void mutate(struct str text, struct str original, const char *what, size_t nth, char to)
+{
+	size_t from = 0;
+	ptrdiff_t at = -1;
+	for (size_t i = 0; i <= nth; i++) {
+		at = str_find(str_skip(text, from), str_of(what));
+		assert_true(at >= 0);
+		at += (ptrdiff_t)from;
+		from = (size_t)at + 1;
+	}
+	size_t digit = (size_t)at;
+	while (text.p[digit] < '0' || text.p[digit] > '9')
+		digit++;
+	char *bytes = str_dup(&arena, text);
+	bytes[digit] = bytes[digit] == to ? '8' : to;
+	struct plan *before = compile(original, NULL),
+		    *after = compile(str_make(bytes, text.n), NULL);
+	assert_non_null(before);
+	struct buf a = BUF_INIT, b = BUF_INIT;
+	describe(&a, before);
+	if (after != NULL) /* a warning beyond critical does not compile: that is observable, too */
+		describe(&b, after);
+	assert_false(str_eq(buf_str(&a), buf_str(&b)));
+	buf_release(&a);
+	buf_release(&b);
+	plan_unref(&before);
+	if (after != NULL)
+		plan_unref(&after);
+}
+
+/* Each of the 26 limits, 3 waits and 4 clocks. */
+static void a_changed_number_changes_the_plan(void **state)
+{
+	(void)state;
+	struct str text = read_document(TUNETON);
+	ptrdiff_t tables = str_find(text, STR("##### Frontend Alerts"));
+	ptrdiff_t channels = str_find(text, STR("#### Alert Channels"));
+	assert_true(tables > 0 && channels > tables);
+	size_t mutated = 0;
+	for (ptrdiff_t i = tables; i < channels; i++) {
+		if (text.p[i] != '>' && text.p[i] != '<')
+			continue;
+		char *bytes = str_dup(&arena, text);
+		char *digit = bytes + i;
+		while (*digit < '0' || *digit > '9')
+			digit++;
+		*digit = *digit == '4' ? '6' : '4';
+		struct plan *before = compile(text, NULL),
+			    *after = compile(str_make(bytes, text.n), NULL);
+		struct buf a = BUF_INIT, b = BUF_INIT;
+		describe(&a, before);
+		if (after != NULL)
+			describe(&b, after);
+		assert_false(str_eq(buf_str(&a), buf_str(&b)));
+		buf_release(&a);
+		buf_release(&b);
+		plan_unref(&before);
+		if (after != NULL)
+			plan_unref(&after);
+		mutated++;
+		arena_reset(&arena);
+		text = read_document(TUNETON);
+	}
+	assert_int_equal(mutated, 26);
+	static const char *const waits[] = {"No - 5 min", "No - 15 min", "No - 30 min", "< 15 min",
+					    "< 1 hour",   "< 4 hours",   "< 24 hours"};
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		arena_reset(&arena);
+		text = read_document(TUNETON);
+		mutate(text, text, waits[i], 0, '7');
+	}
+}
+
+static void a_changed_channel_changes_the_plan(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {"SMS, Phone call, Slack #critical", "Email, Slack #ops",
+					    "Slack #dev", "Slack #notif"};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct str text = read_document(TUNETON);
+		struct plan *before = compile(text, NULL);
+		ptrdiff_t at = str_find(text, str_of(lines[i]));
+		assert_true(at > 0);
+		((char *)(uintptr_t)text.p)[at + (ptrdiff_t)strlen(lines[i])] = 'X';
+		struct plan *after = compile(text, NULL);
+		struct buf a = BUF_INIT, b = BUF_INIT;
+		describe(&a, before);
+		describe(&b, after);
+		assert_false(str_eq(buf_str(&a), buf_str(&b)));
+		buf_release(&a);
+		buf_release(&b);
+		plan_unref(&before);
+		plan_unref(&after);
+	}
+}
+
+/* Another company, other numbers, order, headings and units. */
+static void a_second_manual_compiles(void **state)
+{
+	(void)state;
+	struct plan *plan = compile(read_document("tests/golden/manual/bakery.md"), NULL);
+	assert_non_null(plan);
+	assert_int_equal(plan->threshold_count, 4);
+	assert_float_equal(plan->thresholds[0].limits[0].value, 1.5, 1e-9);
+	assert_float_equal(plan->thresholds[0].limits[1].value, 2, 1e-9);
+	assert_float_equal(plan->thresholds[1].limits[0].value, 0.005, 1e-9);
+	assert_null(plan->thresholds[3].measure);
+	assert_int_equal(plan->escalations[PRIORITY_CRITICAL].step_count, 2);
+	assert_int_equal(plan->escalations[PRIORITY_CRITICAL].steps[1].after.ms, 7 * 60000);
+	assert_string_equal(plan->escalations[PRIORITY_CRITICAL].steps[1].contact->name,
+			    "Head Baker");
+	assert_int_equal(plan->severity_count, 2);
+	assert_int_equal(plan->severities[0].response.ms, 10 * 60000);
+	assert_int_equal(plan->windows[0].weekday, 3);
+	assert_int_equal(plan->windows[0].from_min, 14 * 60 + 30);
+	assert_int_equal(plan->workflow_count, 1);
+	plan_unref(&plan);
+}
+
+struct bad {
+	const char *document, *site, *message;
+};
+
+#define TABLE "# M\n\n## A\n\n| Metric | Warning | Critical | Type |\n|---|---|---|---|\n"
+
+static const struct bad bads[] = {
+	{TABLE "| CPU Usage | > 5s | > 90% | Resource |\n", NULL, "wrong unit: '> 5s'"},
+	{TABLE "| CPU Usage | > 95% | > 90% | Resource |\n", NULL,
+	 "warning is beyond critical: '> 95%'"},
+	{TABLE "| CPU Usage | 70% | > 90% | Resource |\n", NULL,
+	 "a limit starts with '>' or '<': '70%'"},
+	{TABLE
+	 "| CPU Usage | > 70% | > 90% | Resource |\n| CPU Usage | > 71% | > 90% | Resource |\n",
+	 NULL, "'CPU Usage' has limits in line 7 already"},
+	{TABLE "| CPU Usage | > 7O% | > 90% | Resource |\n", NULL,
+	 "the number before '%' is not one: '> 7O%'"},
+	{"# M\n\n## W\n\n```mermaid\ngraph TD\n A[Start] --> B{Fine?}\n B --> C[End]\n```\n", NULL,
+	 "a way on from decision 'Fine?' has no answer"},
+	{"# M\n\n## W\n\n```mermaid\ngraph TD\n A[Start] --> B[x]\n C[y] --> B\n C --> C\n```\n",
+	 NULL, "step 'y' is never reached"},
+	{"# M\n\n## W\n\n```mermaid\ngraph TD\n A[Start] --> B[x]\n B --> A2[y]\n A2 --> B\n```\n",
+	 NULL, "the loop at 'Start' has no exit"},
+	{"# M\n\n## Alert channels\n\n- **Critical Alerts**: Pigeon\n", NULL,
+	 "unknown channel 'Pigeon'"},
+	{"# M\n", "contcts: {}\n", "unknown key 'contcts' in the site file"},
+	{"# M\n", "people:\n  a: {}\n  a: {}\n", "duplicate key"},
+	{"# M\n", "contacts: { Manager: boss }\n",
+	 "contact 'Manager' is bound to 'boss', which is nobody"},
+	{"# M\n", "components:\n  a: { kind: web, needs: [b] }\n  b: { kind: web, needs: [a] }\n",
+	 "component 'a' needs itself, by way of others"},
+	{"# M\n", "components:\n  a: { kind: web, needs: [x] }\n",
+	 "'a' needs 'x', which is not there"},
+	{"# M\n", "components:\n  a: { kind: wbe }\n", "component 'a' has the unknown kind 'wbe'"},
+	{"# M\n", "components:\n  a: { kind: postgres, dsn: '${env:NO_SUCH_VARIABLE}' }\n",
+	 "'dsn' names a secret that is not set: $NO_SUCH_VARIABLE"},
+	{"# M\n", "components:\n  a: { kind: postgres, dsn: '${file:/no/such}' }\n",
+	 "'dsn' names a secret that cannot be read: '/no/such': No such file or directory"},
+	{"# M\n", "intervals: { scrape: fast }\n", "'scrape' is not a time"},
+	{"# M\n", "site: [\n", NULL},
+	{"# M\n", "a: &x 1\nb: *x\n", NULL},
+};
+
+static void what_is_wrong_is_said_where_it_stands(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(bads) / sizeof(bads[0]); i++) {
+		const struct bad *bad = &bads[i];
+		struct plan *plan = compile(str_of(bad->document), bad->site);
+		bool found = bad->message == NULL && diagnostics.errors > 0;
+		for (size_t d = 0; d < diagnostics.list.n; d++)
+			found = found || (diagnostics.list.v[d].is_error && bad->message != NULL &&
+					  strcmp(diagnostics.list.v[d].message, bad->message) == 0);
+		if (!found) {
+			print_error("case %zu wants: %s\n", i,
+				    bad->message == NULL ? "(any)" : bad->message);
+			for (size_t d = 0; d < diagnostics.list.n; d++)
+				print_error("  got: %s\n", diagnostics.list.v[d].message);
+		}
+		assert_null(plan);
+		assert_true(found);
+	}
+}
+
+static void escalation_to_nobody_is_an_error_with_a_site(void **state)
+{
+	(void)state;
+	assert_null(compile(read_document(TUNETON), "site: x\n"));
+	assert_int_equal(diagnostics.errors, 5);
+	struct plan *plan = compile(
+		read_document(TUNETON),
+		"people: { a: { email: a@x.org } }\n"
+		"contacts: { Ops Team: a, Secondary Contact: a, Manager: a, Team Lead: a }\n");
+	assert_non_null(plan);
+	plan_unref(&plan);
+}
+
+static void the_turn_on_call_follows_the_calendar(void **state)
+{
+	(void)state;
+	struct plan *plan =
+		compile(STR("# M\n"), "people: { a: {}, b: {} }\n"
+				      "oncall: { ops: { layers: [ { people: [a, b], rotate: "
+				      "weekly, handover: 'mon 09:00' } ] } }\n");
+	assert_non_null(plan);
+	struct wall monday;
+	assert_true(clock_parse("2026-11-23T09:00:00Z", 20, &monday));
+	const struct person *now = oncall_at(&plan->oncalls[0], monday);
+	const struct person *before = oncall_at(&plan->oncalls[0], (struct wall){monday.ms - 1});
+	const struct person *next =
+		oncall_at(&plan->oncalls[0], (struct wall){monday.ms + 7LL * 86400000});
+	assert_ptr_not_equal(now, before);
+	assert_ptr_equal(next, before);
+	plan_unref(&plan);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(tuneton_compiles_with_every_promise),
+		CASE(no_line_that_promises_is_missing),
+		CASE(ids_are_unique_and_survive_other_numbers),
+		CASE(a_changed_number_changes_the_plan),
+		CASE(a_changed_channel_changes_the_plan),
+		CASE(a_second_manual_compiles),
+		CASE(what_is_wrong_is_said_where_it_stands),
+		CASE(escalation_to_nobody_is_an_error_with_a_site),
+		CASE(the_turn_on_call_follows_the_calendar),
+	};
+	return cmocka_run_group_tests_name("manual", tests, NULL, NULL);
+}
