@@ -159,7 +159,8 @@ void form_calendar(struct compiler *c)
 				form_cadence(key, &cadence) || form_cadence(mark->text, &cadence);
 			take_duty(c, mark, PROMISE_VERIFICATION, has, cadence);
 		} else if (mark->key.n > 0 &&
-			   compiler_has_word(str_of(compiler_heading(mark)), "window")) {
+			   (compiler_has_word(key, "window") ||
+			    compiler_has_word(str_of(compiler_heading(mark)), "window"))) {
 			take_window(c, mark);
 		} else if (cadence_heading(mark, &cadence)) {
 			take_duty(c, mark, PROMISE_DUTY, true, cadence);
