@@ -1,8 +1,9 @@
 /* The metrics store: WAL, head, immutable blocks.
  *
- * Life: tsdb_open replays the WAL; appends come through tsdb_sink() on the loop thread; reads may run
- * on any worker; tsdb_close syncs and closes. After kill -9 at most the samples since the last group
- * fsync (options.sync_every, default 1 s) are lost, nothing else. Reads see committed batches only. */
+ * Life: tsdb_open replays the WAL; appends come through tsdb_sink() on the loop thread; reads may
+ * run on any worker; tsdb_close syncs and closes. After kill -9 at most the samples since the last
+ * group fsync (options.sync_every, default 1 s) are lost, nothing else. Reads see committed batches
+ * only. */
 #ifndef TSDB_TSDB_H
 #define TSDB_TSDB_H
 
@@ -13,14 +14,16 @@ struct tsdb;
 
 struct tsdb_options {
 	const char *directory;
-	struct loop *loop;           /* NULL: no group fsync timer, no compaction (tests, tools) */
-	struct dur sync_every;       /* 0: each commit */
-	struct dur retention;        /* default 30 days */
-	struct dur block_span;       /* default 2 h */
-	struct dur out_of_order;     /* default 10 min */
-	size_t series_limit;         /* default 1,000,000 */
-	uint64_t space_reserve_bytes; /* ingestion stops below this much free space; default 64 MiB */
-	/* Told on the loop when ingestion stops (RC_NO_SPACE, RC_IO) and when it goes on (RC_OK). */
+	struct loop *loop;            /* NULL: no group fsync timer, no compaction (tests, tools) */
+	struct dur sync_every;        /* 0: each commit */
+	struct dur retention;         /* default 30 days */
+	struct dur block_span;        /* default 2 h */
+	struct dur out_of_order;      /* default 10 min */
+	size_t series_limit;          /* default 1,000,000 */
+	uint64_t space_reserve_bytes; /* ingestion stops below this much free space; default 64 MiB
+				       */
+	/* Told on the loop when ingestion stops (RC_NO_SPACE, RC_IO) and when it goes on (RC_OK).
+	 */
 	void (*state_changed)(void *context, enum rc state, const char *reason);
 	void *context;
 };
@@ -44,8 +47,9 @@ struct tsdb_series_list {
 	size_t n;
 };
 
-/* Series matching all matchers with samples in [from_ms, to_ms], sorted by labels; stale markers are
- * included. Any thread. RC_LIMIT when the arena's budget or series_limit in tsdb_read is exceeded. */
+/* Series matching all matchers with samples in [from_ms, to_ms], sorted by labels; stale markers
+ * are included. Any thread. RC_LIMIT when the arena's budget or series_limit in tsdb_read is
+ * exceeded. */
 enum rc tsdb_select(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
 		    size_t matcher_count, int64_t from_ms, int64_t to_ms,
 		    struct tsdb_series_list *out) NODISCARD;

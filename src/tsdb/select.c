@@ -1,0 +1,223 @@
+/* Reading: blocks and head, merged by labels. Any thread. */
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "tsdb/store.h"
+
+struct selected {
+	struct labels labels; /* in the caller's arena */
+	struct buf t_ms, values;
+};
+
+struct selection {
+	struct cx *cx;
+	const struct matcher *matchers;
+	size_t matcher_count;
+	int64_t from_ms, to_ms;
+	bool labels_only;
+	struct map by_labels; /* printed labels -> index + 1 */
+	VEC(struct selected) list;
+};
+
+static enum rc slot_for(struct selection *s, const struct labels *labels, struct selected **out)
+{
+	struct buf key = BUF_INIT;
+	labels_print(&key, labels);
+	size_t index = (size_t)(uintptr_t)map_get(&s->by_labels, buf_str(&key));
+	enum rc rc = RC_OK;
+	if (index == 0) {
+		struct labels copy;
+		rc = labels_copy(s->cx, labels, &copy);
+		if (rc == RC_OK) {
+			vec_heap_add(&s->list)->labels = copy;
+			index = s->list.n;
+			map_put(&s->by_labels, buf_str(&key), (void *)(uintptr_t)index);
+		}
+	}
+	buf_release(&key);
+	if (rc == RC_OK)
+		*out = &s->list.v[index - 1];
+	return rc;
+}
+
+static enum rc select_blocks(struct selection *s, struct tsdb *tsdb)
+{
+	VEC(struct block *) held = {0};
+	enum rc rc = RC_OK;
+	pthread_mutex_lock(&tsdb->blocks_lock);
+	for (size_t i = 0; i < tsdb->blocks.n; i++)
+		if (tsdb->blocks.v[i]->max_ms >= s->from_ms &&
+		    tsdb->blocks.v[i]->min_ms <= s->to_ms)
+			*vec_heap_add(&held) = tsdb_block_ref(tsdb->blocks.v[i]);
+	pthread_mutex_unlock(&tsdb->blocks_lock);
+	for (size_t i = 0; i < held.n; i++) {
+		struct block_cursor cursor;
+		tsdb_block_walk(held.v[i], &cursor);
+		while (rc == RC_OK && tsdb_block_next(s->cx, &cursor)) {
+			struct selected *slot;
+			if (!matchers_match(s->matchers, s->matcher_count, &cursor.labels))
+				continue;
+			rc = slot_for(s, &cursor.labels, &slot);
+			if (rc == RC_OK && !s->labels_only)
+				rc = tsdb_block_read(s->cx, cursor.chunks, s->from_ms, s->to_ms,
+						     &slot->t_ms, &slot->values);
+			if (rc == RC_OK)
+				rc = cx_in_time(s->cx);
+		}
+		if (rc == RC_OK && s->cx->err.code == RC_CORRUPT)
+			rc = RC_CORRUPT;
+		tsdb_block_unref(&held.v[i]);
+	}
+	vec_heap_release(&held);
+	return rc;
+}
+
+static bool has_samples(const struct head_series *series, int64_t from_ms, int64_t to_ms)
+{
+	for (size_t i = 0; i < series->sealed.n; i++)
+		if (series->sealed.v[i].max_ms >= from_ms && series->sealed.v[i].min_ms <= to_ms)
+			return true;
+	return series->open > 0 && series->t_ms[series->open - 1] >= from_ms &&
+	       series->t_ms[0] <= to_ms;
+}
+
+static enum rc select_head(struct selection *s, struct head *head)
+{
+	enum rc rc = RC_OK;
+	pthread_rwlock_rdlock(&head->lock);
+	/* a sealed chunk may reach below the floor: what is older stands in a block */
+	int64_t from_ms = s->from_ms > head->floor_ms ? s->from_ms : head->floor_ms;
+	for (size_t i = 0; rc == RC_OK && i < head->by_ref.n; i++) {
+		const struct head_series *series = head->by_ref.v[i];
+		struct selected *slot;
+		if (series == NULL ||
+		    !matchers_match(s->matchers, s->matcher_count, &series->labels) ||
+		    !has_samples(series, from_ms, s->to_ms))
+			continue;
+		rc = slot_for(s, &series->labels, &slot);
+		if (rc == RC_OK && !s->labels_only)
+			rc = tsdb_head_read(s->cx, series, from_ms, s->to_ms, &slot->t_ms,
+					    &slot->values);
+	}
+	pthread_rwlock_unlock(&head->lock);
+	return rc;
+}
+
+static int by_labels(const void *a, const void *b)
+{
+	const struct tsdb_series *left = a, *right = b;
+	return labels_compare(&left->labels, &right->labels);
+}
+
+/* Columns move from the heap to the caller's arena, where its budget counts. */
+static enum rc hand_over(struct selection *s, struct tsdb_series_list *out)
+{
+	out->v = cx_array(s->cx, s->list.n, sizeof(*out->v));
+	if (out->v == NULL)
+		return RC_LIMIT;
+	for (size_t i = 0; i < s->list.n; i++) {
+		struct selected *from = &s->list.v[i];
+		struct tsdb_series *to = &out->v[out->n];
+		to->labels = from->labels;
+		to->sample_count = from->t_ms.length / sizeof(int64_t);
+		if (to->sample_count == 0 && !s->labels_only)
+			continue;
+		struct str t = cx_str(s->cx, buf_str(&from->t_ms));
+		struct str v = cx_str(s->cx, buf_str(&from->values));
+		if (t.p == NULL || v.p == NULL)
+			return RC_LIMIT;
+		to->t_ms = (const int64_t *)(const void *)t.p;
+		to->values = (const double *)(const void *)v.p;
+		out->n++;
+	}
+	if (out->n > 1)
+		qsort(out->v, out->n, sizeof(*out->v), by_labels);
+	return RC_OK;
+}
+
+static enum rc run_selection(struct selection *s, struct tsdb *tsdb, struct tsdb_series_list *out)
+{
+	*out = (struct tsdb_series_list){0};
+	enum rc rc = select_blocks(s, tsdb);
+	if (rc == RC_OK)
+		rc = select_head(s, &tsdb->head);
+	if (rc == RC_OK)
+		rc = hand_over(s, out);
+	for (size_t i = 0; i < s->list.n; i++) {
+		buf_release(&s->list.v[i].t_ms);
+		buf_release(&s->list.v[i].values);
+	}
+	vec_heap_release(&s->list);
+	map_release(&s->by_labels);
+	return rc;
+}
+
+enum rc tsdb_select(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+		    size_t matcher_count, int64_t from_ms, int64_t to_ms,
+		    struct tsdb_series_list *out)
+{
+	struct selection s = {.cx = cx,
+			      .matchers = matchers,
+			      .matcher_count = matcher_count,
+			      .from_ms = from_ms,
+			      .to_ms = to_ms};
+	return run_selection(&s, tsdb, out);
+}
+
+enum rc tsdb_select_labels(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+			   size_t matcher_count, int64_t from_ms, int64_t to_ms,
+			   struct tsdb_series_list *out)
+{
+	struct selection s = {.cx = cx,
+			      .matchers = matchers,
+			      .matcher_count = matcher_count,
+			      .from_ms = from_ms,
+			      .to_ms = to_ms,
+			      .labels_only = true};
+	return run_selection(&s, tsdb, out);
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+static enum rc distinct(struct cx *cx, const struct tsdb_series_list *series,
+			const struct str *name, struct str **out, size_t *out_count)
+{
+	VEC(struct str) list = {0};
+	for (size_t i = 0; i < series->n; i++)
+		for (size_t l = 0; l < series->v[i].labels.n; l++) {
+			const struct label *label = &series->v[i].labels.v[l];
+			if (name != NULL && !str_eq(label->name, *name))
+				continue;
+			*vec_heap_add(&list) = name == NULL ? label->name : label->value;
+		}
+	if (list.n > 1)
+		qsort(list.v, list.n, sizeof(*list.v), by_text);
+	*out_count = 0;
+	*out = cx_array(cx, list.n, sizeof(**out));
+	for (size_t i = 0; *out != NULL && i < list.n; i++)
+		if (i == 0 || !str_eq(list.v[i], list.v[i - 1]))
+			(*out)[(*out_count)++] = list.v[i];
+	vec_heap_release(&list);
+	return *out == NULL ? RC_LIMIT : RC_OK;
+}
+
+enum rc tsdb_label_names(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+			 size_t matcher_count, int64_t from_ms, int64_t to_ms, struct str **out,
+			 size_t *out_count)
+{
+	struct tsdb_series_list series;
+	TRY(tsdb_select_labels(cx, tsdb, matchers, matcher_count, from_ms, to_ms, &series));
+	return distinct(cx, &series, NULL, out, out_count);
+}
+
+enum rc tsdb_label_values(struct cx *cx, struct tsdb *tsdb, struct str name,
+			  const struct matcher *matchers, size_t matcher_count, int64_t from_ms,
+			  int64_t to_ms, struct str **out, size_t *out_count)
+{
+	struct tsdb_series_list series;
+	TRY(tsdb_select_labels(cx, tsdb, matchers, matcher_count, from_ms, to_ms, &series));
+	return distinct(cx, &series, &name, out, out_count);
+}
