@@ -4,7 +4,6 @@
 
 #include "app/command.h"
 #include "app/table.h"
-#include "base/json.h"
 #include "sys/http_client.h"
 
 #define ANSWER_LIMIT_BYTES (64 << 20)
@@ -104,125 +103,6 @@ int app_promises(struct invocation *invocation)
 	};
 	return LIST(invocation, "/api/ops/v1/promises", "promises", columns,
 		    "no promises: the manual makes none");
-}
-
-int app_alerts(struct invocation *invocation)
-{
-	static const struct table_column columns[] = {
-		{"STATE", "state"}, {"PRIORITY", "priority"}, {"COMPONENT", "component"},
-		{"SINCE", "since"}, {"VALUE", "value"},       {"WHAT", "summary"},
-	};
-	return LIST(invocation, "/api/ops/v1/alerts", "alerts", columns, "nothing fires");
-}
-
-int app_pages(struct invocation *invocation)
-{
-	static const struct table_column columns[] = {
-		{"PAGE", "id"},
-		{"STATE", "state"},
-		{"PRIORITY", "priority"},
-		{"SINCE", "since"},
-		{"WHO HAS IT", "acknowledged_by"},
-		{"WHAT", "summary"},
-	};
-	return LIST(invocation, "/api/ops/v1/pages", "pages", columns, "no pages");
-}
-
-int app_duty_list(struct invocation *invocation)
-{
-	static const struct table_column columns[] = {
-		{"DUTY", "id"},     {"STATE", "state"}, {"DUE", "due"},
-		{"OWNER", "owner"}, {"WHAT", "title"},
-	};
-	return LIST(invocation, "/api/ops/v1/duties", "duties", columns, "no duties");
-}
-
-int app_journal_list(struct invocation *invocation)
-{
-	static const struct table_column columns[] = {
-		{"SEQ", "seq"},     {"AT", "at"},           {"KIND", "kind"},
-		{"ACTOR", "actor"}, {"SUBJECT", "subject"}, {"WHAT", "summary"},
-	};
-	const char *limit = invocation_option(invocation, "limit");
-	int64_t count = 50;
-	if (limit != NULL && (!str_to_i64(str_of(limit), &count) || count < 1 || count > 10000)) {
-		(void)cx_fail(&invocation->cx, RC_INVALID, "bad --limit '%s'", limit);
-		cx_hint(&invocation->cx, "Give a number from 1 to 10000.");
-		return invocation_failed(invocation);
-	}
-	char *path = cx_printf(&invocation->cx, "/api/ops/v1/journal?limit=%lld", (long long)count);
-	return LIST(invocation, path, "entries", columns, "the journal is empty");
-}
-
-/* {"note": ...} and whatever else the verb says. */
-static int act(struct invocation *invocation, const char *path, const char *note, const char *done)
-{
-	struct buf body = BUF_INIT;
-	struct json json;
-	json_init(&json, &body);
-	json_object(&json);
-	json_put_text(&json, "note", note == NULL ? "" : note);
-	json_end_object(&json);
-	cJSON *answer;
-	enum rc rc = call(invocation, "POST", path, buf_str(&body), &answer);
-	buf_release(&body);
-	if (rc != RC_OK)
-		return invocation_failed(invocation);
-	cJSON_Delete(answer);
-	char *text = cx_printf(&invocation->cx, "%s\n", done);
-	return invocation_print(str_of(text == NULL ? "" : text));
-}
-
-static const char *path_to(struct invocation *invocation, const char *what, const char *verb)
-{
-	struct buf id = BUF_INIT;
-	buf_put_url(&id, str_of(invocation->arguments[0]));
-	char *path = cx_printf(&invocation->cx, "/api/ops/v1/%s/%s/%s", what, buf_str(&id).p, verb);
-	buf_release(&id);
-	return path == NULL ? "/" : path;
-}
-
-int app_acknowledge(struct invocation *invocation)
-{
-	return act(invocation, path_to(invocation, "pages", "acknowledge"),
-		   invocation_option(invocation, "note"), "acknowledged: you have it");
-}
-
-int app_resolve(struct invocation *invocation)
-{
-	return act(invocation, path_to(invocation, "pages", "resolve"),
-		   invocation_option(invocation, "note"), "resolved");
-}
-
-int app_duty_done(struct invocation *invocation)
-{
-	const char *note = invocation_option(invocation, "note");
-	if (note == NULL || note[0] == '\0') {
-		(void)cx_fail(&invocation->cx, RC_INVALID, "a duty is done with its evidence");
-		cx_hint(&invocation->cx,
-			"Say what was done and where it can be seen: --note TEXT.");
-		return invocation_failed(invocation);
-	}
-	return act(invocation, path_to(invocation, "duties", "done"), note,
-		   "done, and on the journal");
-}
-
-int app_deploy(struct invocation *invocation)
-{
-	struct buf body = BUF_INIT;
-	struct json json;
-	json_init(&json, &body);
-	json_object(&json);
-	json_put_text(&json, "what", invocation->arguments[0]);
-	json_put_text(&json, "component", invocation_option(invocation, "component"));
-	json_end_object(&json);
-	cJSON *answer;
-	enum rc rc = call(invocation, "POST", "/api/ops/v1/deploys", buf_str(&body), &answer);
-	buf_release(&body);
-	if (rc != RC_OK)
-		return invocation_failed(invocation);
-	cJSON_Delete(answer);
-	return invocation_print(STR("marked\n"));
 }
 
 int app_reload(struct invocation *invocation)

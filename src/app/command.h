@@ -61,17 +61,8 @@ int app_rules_print(struct invocation *invocation);
 int app_completion(struct invocation *invocation);
 int app_manpage(struct invocation *invocation);
 int app_promises(struct invocation *invocation);
-int app_alerts(struct invocation *invocation);
-int app_pages(struct invocation *invocation);
-int app_acknowledge(struct invocation *invocation);
-int app_resolve(struct invocation *invocation);
-int app_duty_list(struct invocation *invocation);
-int app_duty_done(struct invocation *invocation);
-int app_journal_list(struct invocation *invocation);
-int app_journal_verify(struct invocation *invocation);
 int app_query(struct invocation *invocation);
 int app_reload(struct invocation *invocation);
 int app_status(struct invocation *invocation);
-int app_deploy(struct invocation *invocation);
 
 #endif

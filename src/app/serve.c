@@ -1,0 +1,397 @@
+/* `serve`: opens the parts in order of the flow, connects them, runs the loop, closes in reverse.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/command.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "collect/collect.h"
+#include "promise/promise.h"
+#include "sys/clock_socket.h"
+#include "sys/file.h"
+#include "sys/watch.h"
+#include "tsdb/tsdb.h"
+#include "web/web.h"
+
+#define INPUT_LIMIT_BYTES (8 << 20)
+#define RELOAD_BUDGET_BYTES (256 << 20)
+
+struct app {
+	struct invocation *invocation;
+	const char *data;
+	char *manual_path, *site_path; /* NULL: embedded, none */
+	int lock;
+	struct clock *clock;
+	struct clock turned; /* test builds */
+	struct loop *loop;
+	struct plan *plan;
+	struct tsdb *tsdb;
+	struct http_client *client;
+	struct collect *collect;
+	struct promises *promises;
+	struct web *web;
+	struct watch *watches[2];
+	uv_signal_t signals[3];
+#ifdef BACKLINE_TEST_HOOKS
+	struct clock_socket *clock_socket;
+#endif
+};
+
+/* ---- the plan ---- */
+
+static enum rc read_input(struct cx *cx, const struct app *app, struct manual_input *out)
+{
+	*out = (struct manual_input){.document_path = "embedded manual",
+				     .site_path = app->site_path,
+				     .document = manual_embedded_document(),
+				     .require_site = app->site_path != NULL};
+	if (app->manual_path != NULL) {
+		out->document_path = app->manual_path;
+		TRY(file_read(cx, app->manual_path, INPUT_LIMIT_BYTES, &out->document));
+	}
+	if (app->site_path != NULL)
+		return file_read(cx, app->site_path, INPUT_LIMIT_BYTES, &out->site);
+	if (app->manual_path == NULL) {
+		out->site_path = "embedded site";
+		out->site = manual_embedded_site();
+	}
+	return RC_OK;
+}
+
+static enum rc compile(struct cx *cx, const struct app *app, struct buf *told, struct plan **out)
+{
+	struct manual_input input;
+	struct diagnostics diagnostics = {0};
+	TRY(read_input(cx, app, &input));
+	enum rc rc = manual_compile(cx, &input, &diagnostics, out);
+	for (size_t i = 0; i < diagnostics.list.n; i++)
+		manual_print_diagnostic(told, &diagnostics.list.v[i], false);
+	return rc;
+}
+
+static struct plan *present_plan(void *context)
+{
+	return ((struct app *)context)->plan;
+}
+
+static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
+{
+	if (app->plan != NULL)
+		plan_unref(&app->plan);
+	app->plan = plan;
+	promise_set_plan(app->promises, plan);
+	return collect_set_plan(cx, app->collect, plan);
+}
+
+/* ---- reload: check all, then swap ---- */
+
+static const char *const change_words[] = {"added", "removed", "weakened", "changed"};
+
+static enum rc judge_changes(struct cx *cx, const struct app *app, const struct plan *next,
+			     bool accept, struct buf *told)
+{
+	struct plan_change *changes;
+	size_t count, vanishing = 0;
+	TRY(manual_compare(cx, app->plan, next, &changes, &count));
+	for (size_t i = 0; i < count; i++) {
+		vanishing += changes[i].kind == PLAN_REMOVED && changes[i].enforced;
+		buf_printf(told, "%s: %s\n", change_words[changes[i].kind], changes[i].promise_id);
+		log_info("the manual changed", F_TEXT("what", change_words[changes[i].kind]),
+			 F_TEXT("promise", changes[i].promise_id),
+			 F_TEXT("before", changes[i].before == NULL ? "" : changes[i].before),
+			 F_TEXT("after", changes[i].after == NULL ? "" : changes[i].after));
+	}
+	if (vanishing == 0 || accept)
+		return RC_OK;
+	enum rc rc = cx_fail(cx, RC_CONFLICT,
+			     "%zu enforced promise%s would vanish; the old plan goes on", vanishing,
+			     vanishing == 1 ? "" : "s");
+	cx_hint(cx, "`backline reload --accept` takes the new manual as it is.");
+	return rc;
+}
+
+static enum rc reload(void *context, struct cx *cx, bool accept, struct buf *told)
+{
+	struct app *app = context;
+	struct plan *next;
+	struct buf problems = BUF_INIT;
+	enum rc rc = compile(cx, app, &problems, &next);
+	if (rc != RC_OK) {
+		if (problems.length > 0)
+			cx_hint(cx, "%s", problems.data);
+		buf_release(&problems);
+		return rc;
+	}
+	buf_release(&problems);
+	if (strcmp(next->digest, app->plan->digest) == 0) {
+		plan_unref(&next);
+		return RC_OK;
+	}
+	rc = judge_changes(cx, app, next, accept, told);
+	if (rc != RC_OK) {
+		plan_unref(&next);
+		return rc;
+	}
+	log_info("the manual is reloaded", F_TEXT("digest", next->digest),
+		 F_INT("promises", next->promise_count));
+	return use_plan(cx, app, next);
+}
+
+static void reload_now(void *context)
+{
+	struct app *app = context;
+	struct arena arena;
+	struct cx cx;
+	struct buf told = BUF_INIT;
+	arena_init(&arena, RELOAD_BUDGET_BYTES);
+	cx_init(&cx, &arena, app->clock);
+	if (reload(app, &cx, false, &told) != RC_OK)
+		log_failure(&cx, "the manual is not reloaded; the old plan goes on");
+	buf_release(&told);
+	arena_release(&arena);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct app *app = handle->data;
+	if (number == SIGHUP) {
+		reload_now(app);
+		return;
+	}
+	log_info("stopping", F_INT("signal", number));
+	loop_stop(app->loop);
+}
+
+/* ---- opening, in the order of the flow ---- */
+
+static enum rc take_lock(struct cx *cx, struct app *app)
+{
+	char *path = file_join(cx, app->data, "lock");
+	TRY(file_make_dirs(cx, app->data, 0700));
+	if (path == NULL)
+		return RC_LIMIT;
+	app->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (app->lock < 0)
+		return cx_fail_os(cx, RC_IO, "could not open '%s'", path);
+	if (lockf(app->lock, F_TLOCK, 0) == 0)
+		return RC_OK;
+	enum rc rc = cx_fail(cx, RC_CONFLICT, "another Backline uses '%s'", app->data);
+	cx_hint(cx, "Stop it, or give this one a directory of its own: --data DIR.");
+	return rc;
+}
+
+static void self_metrics(void *context, struct buf *out)
+{
+	struct app *app = context;
+	if (app->web != NULL)
+		web_metrics(app->web, out);
+}
+
+static enum rc open_store(struct cx *cx, struct app *app)
+{
+	struct tsdb_options store = {.directory = file_join(cx, app->data, "metrics"),
+				     .loop = app->loop,
+				     .sync_every = {1000}};
+	if (store.directory == NULL)
+		return RC_LIMIT;
+	TRY(tsdb_open(cx, &store, &app->tsdb));
+	TRY(http_client_open(cx, app->loop, &app->client));
+	struct collect_options collecting = {.loop = app->loop,
+					     .client = app->client,
+					     .sink = tsdb_sink(app->tsdb),
+					     .self = self_metrics,
+					     .self_context = app};
+	TRY(collect_open(cx, &collecting, &app->collect));
+	struct promise_options judging = {.loop = app->loop, .source = promql_source_of(app->tsdb)};
+	return promise_open(cx, &judging, &app->promises);
+}
+
+static enum rc read_address(struct cx *cx, const char *text, struct web_options *out)
+{
+	struct str all = str_of(text == NULL ? "127.0.0.1:7080" : text);
+	size_t colon = all.n;
+	int64_t port;
+	while (colon > 0 && all.p[colon - 1] != ':')
+		colon--;
+	if (colon == 0 || !str_to_i64(str_skip(all, colon), &port) || port < 0 || port > 65535) {
+		enum rc rc = cx_fail(cx, RC_INVALID, "bad address '%s'", text);
+		cx_hint(cx, "Write ADDR:PORT, for example 127.0.0.1:7080.");
+		return rc;
+	}
+	struct str address = str_make(all.p, colon - 1);
+	if (address.n > 2 && address.p[0] == '[')
+		address = str_make(address.p + 1, address.n - 2);
+	out->address = str_dup(cx->arena, address);
+	out->port = (uint16_t)port;
+	return RC_OK;
+}
+
+static enum rc open_web(struct cx *cx, struct app *app)
+{
+	const char *auth = invocation_option(app->invocation, "auth");
+	struct web_options options = {.loop = app->loop,
+				      .data_path = app->data,
+				      .tsdb = app->tsdb,
+				      .promises = app->promises,
+				      .collect = app->collect,
+				      .plan = present_plan,
+				      .reload = reload,
+				      .context = app};
+	if (auth != NULL && strcmp(auth, "off") != 0)
+		return cx_fail(cx, RC_INVALID, "--auth takes 'off' only, not '%s'", auth);
+	options.auth_off = auth != NULL;
+	TRY(read_address(cx, invocation_option(app->invocation, "listen"), &options));
+	TRY(web_open(cx, &options, &app->web));
+	const char *token = web_first_link(app->web);
+	printf("Backline watches '%s' at http://%s:%u/\n", app->plan->site_name, options.address,
+	       web_port(app->web));
+	if (token != NULL && isatty(STDOUT_FILENO)) {
+		printf("Become the administrator within an hour: http://%s:%u/first/%s\n",
+		       options.address, web_port(app->web), token);
+	} else if (token != NULL) {
+		char *path = file_join(cx, app->data, "first-link");
+		char *link = cx_printf(cx, "http://%s:%u/first/%s\n", options.address,
+				       web_port(app->web), token);
+		if (path == NULL || link == NULL)
+			return RC_LIMIT;
+		TRY(file_write_atomic(cx, path, str_of(link), 0600));
+		printf("The one-time link that makes the administrator stands in %s\n", path);
+	}
+	fflush(stdout);
+	return RC_OK;
+}
+
+static enum rc open_watches(struct cx *cx, struct app *app)
+{
+	const char *const paths[] = {app->manual_path, app->site_path};
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	for (int i = 0; i < 2; i++)
+		if (paths[i] != NULL)
+			TRY(watch_open(cx, app->loop, paths[i], reload_now, app, &app->watches[i]));
+	for (int i = 0; i < 3; i++) {
+		CHECK(uv_signal_init(loop_uv(app->loop), &app->signals[i]) == 0);
+		app->signals[i].data = app;
+		CHECK(uv_signal_start(&app->signals[i], on_signal, numbers[i]) == 0);
+	}
+	return RC_OK;
+}
+
+static enum rc open_clock(struct cx *cx, struct app *app)
+{
+	app->clock = clock_real();
+#ifdef BACKLINE_TEST_HOOKS
+	const char *path = invocation_option(app->invocation, "clock-socket");
+	if (path != NULL) {
+		clock_virtual_init(&app->turned, cx_wall(cx));
+		app->clock = &app->turned;
+	}
+	cx->clock = app->clock;
+	TRY(loop_open(cx, app->clock, &app->loop));
+	return path == NULL ? RC_OK : clock_socket_open(cx, app->loop, path, &app->clock_socket);
+#else
+	return loop_open(cx, app->clock, &app->loop);
+#endif
+}
+
+static enum rc open_all(struct cx *cx, struct app *app)
+{
+	struct buf told = BUF_INIT;
+	struct plan *plan;
+	TRY(take_lock(cx, app));
+	enum rc rc = compile(cx, app, &told, &plan);
+	fputs(buf_str(&told).p, stderr);
+	buf_release(&told);
+	TRY(rc);
+	app->plan = plan;
+	TRY(open_clock(cx, app));
+	TRY(open_store(cx, app));
+	app->plan = NULL;
+	TRY(use_plan(cx, app, plan));
+	TRY(open_web(cx, app));
+	return open_watches(cx, app);
+}
+
+static void close_all(struct app *app)
+{
+	for (int i = 0; i < 3; i++)
+		if (app->signals[i].data != NULL)
+			uv_close((uv_handle_t *)&app->signals[i], NULL);
+	for (int i = 0; i < 2; i++)
+		if (app->watches[i] != NULL)
+			watch_close(&app->watches[i]);
+#ifdef BACKLINE_TEST_HOOKS
+	if (app->clock_socket != NULL)
+		clock_socket_close(&app->clock_socket);
+#endif
+	if (app->web != NULL)
+		web_close(&app->web);
+	if (app->client != NULL)
+		http_client_close(&app->client); /* before collect: it is told that its calls end */
+	if (app->collect != NULL)
+		collect_close(&app->collect);
+	if (app->promises != NULL)
+		promise_close(&app->promises);
+	if (app->tsdb != NULL)
+		tsdb_close(&app->tsdb);
+	if (app->plan != NULL)
+		plan_unref(&app->plan);
+	if (app->loop != NULL)
+		loop_close(&app->loop);
+	if (app->lock >= 0)
+		close(app->lock);
+	free(app->manual_path);
+	free(app->site_path);
+}
+
+/* The one table of the log's words. */
+static bool set_log(struct invocation *invocation)
+{
+	static const char *const levels[] = {"debug", "info", "warn", "error"};
+	const char *format = invocation_option(invocation, "log-format");
+	const char *level = invocation_option(invocation, "log-level");
+	enum log_level least = LOG_INFO;
+	bool fine = format == NULL || strcmp(format, "logfmt") == 0 || strcmp(format, "json") == 0;
+	if (level != NULL) {
+		int i = 0;
+		while (i < 4 && strcmp(level, levels[i]) != 0)
+			i++;
+		fine = fine && i < 4;
+		least = i < 4 ? (enum log_level)i : LOG_INFO;
+	}
+	log_setup(format != NULL && strcmp(format, "json") == 0 ? LOG_JSON : LOG_LOGFMT, least,
+		  NULL);
+	if (!fine) {
+		(void)cx_fail(&invocation->cx, RC_INVALID, "bad --log-format or --log-level");
+		cx_hint(&invocation->cx, "`backline serve --help` lists what they take.");
+	}
+	return fine;
+}
+
+static char *owned(const char *text)
+{
+	return text == NULL ? NULL : heap_copy(text, strlen(text));
+}
+
+int app_serve(struct invocation *invocation)
+{
+	struct app app = {.invocation = invocation, .lock = -1};
+	struct cx *cx = &invocation->cx;
+	signal(SIGPIPE, SIG_IGN);
+	if (!set_log(invocation))
+		return invocation_failed(invocation);
+	app.data = invocation_data(invocation);
+	app.manual_path = owned(invocation_option(invocation, "manual"));
+	app.site_path = owned(invocation_option(invocation, "site"));
+	enum rc rc = open_all(cx, &app);
+	if (rc == RC_OK)
+		loop_run(app.loop);
+	int status = rc == RC_OK ? EXIT_FINE : invocation_failed(invocation);
+	cx->clock = clock_real();
+	close_all(&app);
+	return status;
+}

@@ -1,0 +1,130 @@
+/* HTTP probes, told by blackbox_exporter's metric names. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "collect/batch.h"
+
+/* RFC 6901 against a parsed document; NULL when nothing is there. */
+static const cJSON *at_pointer(const cJSON *value, struct str pointer)
+{
+	struct str piece;
+	if (pointer.n == 0)
+		return value;
+	if (pointer.p[0] != '/')
+		return NULL;
+	pointer = str_skip(pointer, 1);
+	while (value != NULL && str_split(&pointer, '/', &piece)) {
+		char name[256];
+		size_t n = 0;
+		for (size_t i = 0; i < piece.n && n + 1 < sizeof(name); i++) {
+			char c = piece.p[i];
+			if (c == '~' && i + 1 < piece.n)
+				c = piece.p[++i] == '1' ? '/' : '~';
+			name[n++] = c;
+		}
+		name[n] = '\0';
+		int64_t index;
+		if (cJSON_IsArray(value))
+			value = str_to_i64(str_make(name, n), &index) && index >= 0 &&
+						index < 1000000
+					? cJSON_GetArrayItem(value, (int)index)
+					: NULL;
+		else
+			value = cJSON_GetObjectItemCaseSensitive(value, name);
+	}
+	return value;
+}
+
+static bool json_equals(const cJSON *value, const char *wanted)
+{
+	double number;
+	if (value == NULL)
+		return false;
+	if (wanted == NULL)
+		return true;
+	if (cJSON_IsString(value))
+		return strcmp(value->valuestring, wanted) == 0;
+	if (cJSON_IsBool(value))
+		return strcmp(wanted, cJSON_IsTrue(value) ? "true" : "false") == 0;
+	return cJSON_IsNumber(value) && str_to_double(str_of(wanted), &number) &&
+	       number == value->valuedouble;
+}
+
+/* NULL when the body is as it should be, else what is wrong. */
+static const char *check_body(struct cx *cx, const struct component *component, struct str body)
+{
+	if (component->body_contains != NULL &&
+	    str_find(body, str_of(component->body_contains)) < 0)
+		return "the body lacks the expected text";
+	if (component->body_regex != NULL) {
+		struct regex *regex;
+		bool matches =
+			regex_compile(cx, str_of(component->body_regex), false, &regex) == RC_OK &&
+			regex_match(regex, body);
+		regex_free(regex);
+		if (!matches)
+			return "the body does not match";
+	}
+	if (component->body_pointer != NULL) {
+		cJSON *parsed = cJSON_ParseWithLength(body.p, body.n);
+		bool equal = json_equals(at_pointer(parsed, str_of(component->body_pointer)),
+					 component->body_equals);
+		cJSON_Delete(parsed);
+		if (!equal)
+			return "the body's value is not the expected one";
+	}
+	return NULL;
+}
+
+static void put_phases(struct batch *b, const struct http_answer *a)
+{
+	const struct {
+		const char *name;
+		double seconds;
+	} phases[] = {{"resolve", a->resolve_s},
+		      {"connect", a->connect_s},
+		      {"tls", a->tls_s},
+		      {"processing", a->processing_s},
+		      {"transfer", a->transfer_s}};
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
+		collect_metric(b, "probe_http_duration_seconds", phases[i].seconds, "phase",
+			       phases[i].name, NULL);
+	collect_metric(b, "probe_dns_lookup_time_seconds", a->resolve_s, NULL);
+	collect_metric(b, "probe_duration_seconds", a->total_s, NULL);
+}
+
+bool collect_probe(struct batch *b, const struct collect_job *job, const struct http_answer *a,
+		   const char **error)
+{
+	const struct component *component = job->component;
+	const char *body_problem = NULL;
+	int status = component->expect_status;
+	bool answered = a->rc == RC_OK;
+	bool expected = status == 0 ? a->status >= 200 && a->status < 300 : a->status == status;
+	*error = NULL;
+	if (answered && expected)
+		body_problem = check_body(b->cx, component, a->body);
+	bool success = answered && expected && body_problem == NULL;
+	if (!success)
+		*error = !answered   ? cx_printf(b->cx, "%s", a->error)
+			 : !expected ? cx_printf(b->cx, "status %d", a->status)
+				     : body_problem;
+	put_phases(b, a);
+	collect_metric(b, "probe_success", success, NULL);
+	collect_metric(b, "probe_http_status_code", answered ? a->status : 0, NULL);
+	collect_metric(b, "probe_http_redirects", a->redirects, NULL);
+	collect_metric(b, "probe_http_uncompressed_body_length", (double)a->body.n, NULL);
+	collect_metric(b, "probe_http_content_length", (double)a->body.n, NULL);
+	collect_metric(b, "probe_http_ssl", a->certificate_expires_s > 0, NULL);
+	collect_metric(b, "probe_failed_due_to_regex", body_problem != NULL, NULL);
+	collect_metric(b, "probe_ip_protocol", strchr(a->address, ':') == NULL ? 4 : 6, NULL);
+	if (answered) {
+		double version;
+		if (str_to_double(str_of(a->http_version), &version))
+			collect_metric(b, "probe_http_version", version, NULL);
+	}
+	if (a->certificate_expires_s > 0)
+		collect_metric(b, "probe_ssl_earliest_cert_expiry",
+			       (double)a->certificate_expires_s, NULL);
+	return success;
+}

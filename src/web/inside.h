@@ -1,0 +1,54 @@
+/* What web's files share. Private to web/. */
+#ifndef WEB_INSIDE_H
+#define WEB_INSIDE_H
+
+#include "base/json.h"
+#include "web/web.h"
+
+#define WEB_MAGIC 0x3eb00001U
+#define WEB_SESSIONS_LIMIT 64
+
+struct web_session {
+	char digest[65]; /* SHA-256 of the cookie, hex */
+	struct wall until;
+};
+
+struct web {
+	unsigned magic;
+	struct web_options options;
+	char *data_path;
+	struct http_server *server;
+	struct http_route *routes;
+	size_t route_count;
+	char first_token[65]; /* "" when an administrator exists */
+	struct wall first_until;
+	struct web_session sessions[WEB_SESSIONS_LIMIT];
+	size_t session_count;
+	struct wall started;
+};
+
+/* auth.c */
+enum rc web_auth_open(struct cx *cx, struct web *web) NODISCARD;
+enum rc web_authorize(struct cx *cx, const struct http_request *request,
+		      const struct http_route *route, void *context) NODISCARD;
+void web_first_page(struct http_request *request, void *context);
+void web_first_consume(struct http_request *request, void *context);
+/* prometheus.c */
+void web_query(struct http_request *request, void *context);
+void web_query_range(struct http_request *request, void *context);
+void web_series(struct http_request *request, void *context);
+void web_labels(struct http_request *request, void *context);
+void web_label_values(struct http_request *request, void *context);
+void web_targets(struct http_request *request, void *context);
+void web_buildinfo(struct http_request *request, void *context);
+/* operations.c */
+void web_promises(struct http_request *request, void *context);
+void web_components(struct http_request *request, void *context);
+void web_status(struct http_request *request, void *context);
+void web_reload(struct http_request *request, void *context);
+/* pages.c */
+void web_overview(struct http_request *request, void *context);
+void web_promises_page(struct http_request *request, void *context);
+void web_asset(struct http_request *request, void *context);
+
+#endif

@@ -1,0 +1,444 @@
+/* Prometheus' HTTP API: parameters, forms of answers and of errors as it has them. Queries run on a
+ * worker with a deadline and a budget. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/units.h"
+#include "web/inside.h"
+
+#define QUERY_BUDGET_BYTES (512u << 20)
+#define QUERY_DEADLINE_MS 120000
+#define MATCHES_LIMIT 100
+
+enum query_kind { QUERY_INSTANT, QUERY_RANGE, QUERY_SERIES, QUERY_LABELS, QUERY_VALUES };
+
+struct query_job {
+	struct loop_job job;
+	struct http_request *request;
+	struct web *web;
+	enum query_kind kind;
+	char *text;
+	VEC(char *) matches;
+	char *label;
+	int64_t start_ms, end_ms, step_ms;
+	struct buf answer;
+};
+
+/* ---- parameters ---- */
+
+static bool read_time(struct str text, int64_t *out_ms)
+{
+	double seconds;
+	struct wall at;
+	if (str_to_double(text, &seconds) && isfinite(seconds) && fabs(seconds) < 9e15) {
+		*out_ms = llround(seconds * 1000);
+		return true;
+	}
+	if (!clock_parse(text.p, text.n, &at))
+		return false;
+	*out_ms = at.ms;
+	return true;
+}
+
+static enum rc time_param(struct cx *cx, struct http_request *request, const char *name,
+			  int64_t fallback_ms, int64_t *out_ms)
+{
+	struct str text = http_request_param(request, name, 0);
+	*out_ms = fallback_ms;
+	if (text.p == NULL || text.n == 0 || read_time(text, out_ms))
+		return RC_OK;
+	return cx_fail(cx, RC_INVALID,
+		       "invalid parameter \"%s\": cannot parse \"" STR_FMT
+		       "\" to a valid timestamp",
+		       name, STR_ARG(text));
+}
+
+static enum rc step_param(struct cx *cx, struct http_request *request, int64_t *out_ms)
+{
+	struct str text = http_request_param(request, "step", 0);
+	double seconds;
+	struct dur duration;
+	if (str_to_double(text, &seconds) && isfinite(seconds) && fabs(seconds) < 9e12)
+		*out_ms = llround(seconds * 1000);
+	else if (units_parse_duration(text, &duration))
+		*out_ms = duration.ms;
+	else
+		return cx_fail(cx, RC_INVALID,
+			       "invalid parameter \"step\": cannot parse \"" STR_FMT
+			       "\" to a valid duration",
+			       STR_ARG(text));
+	if (*out_ms <= 0)
+		return cx_fail(cx, RC_INVALID,
+			       "invalid parameter \"step\": zero or negative query resolution step "
+			       "widths are "
+			       "not accepted. Try a positive integer");
+	return RC_OK;
+}
+
+/* ---- answers ---- */
+
+static void put_value(struct json *json, int64_t t_ms, double value)
+{
+	struct buf text = BUF_INIT;
+	json_array(json);
+	json_double(json, (double)t_ms / 1000);
+	buf_put_double(&text, value);
+	json_string(json, buf_str(&text));
+	json_end_array(json);
+	buf_release(&text);
+}
+
+static void put_labels(struct json *json, const struct labels *labels)
+{
+	json_object(json);
+	for (size_t i = 0; i < labels->n; i++) {
+		char name[256];
+		snprintf(name, sizeof(name), STR_FMT, STR_ARG(labels->v[i].name));
+		json_put_str(json, name, labels->v[i].value);
+	}
+	json_end_object(json);
+}
+
+static void put_result(struct json *json, const struct promql_result *result)
+{
+	json_object(json);
+	json_put_text(json, "resultType", promql_type_name(result->type));
+	json_key(json, "result");
+	if (result->type == PROMQL_SCALAR) {
+		put_value(json, result->scalar.t_ms, result->scalar.value);
+	} else if (result->type == PROMQL_STRING) {
+		json_array(json);
+		json_double(json, (double)result->scalar.t_ms / 1000);
+		json_string(json, result->string);
+		json_end_array(json);
+	} else {
+		json_array(json);
+		for (size_t i = 0; i < result->series_count; i++) {
+			const struct promql_series *series = &result->series[i];
+			bool matrix = result->type == PROMQL_MATRIX;
+			json_object(json);
+			json_key(json, "metric");
+			put_labels(json, &series->labels);
+			json_key(json, matrix ? "values" : "value");
+			if (matrix)
+				json_array(json);
+			for (size_t p = 0; p < series->point_count; p++)
+				put_value(json, series->points[p].t_ms, series->points[p].value);
+			if (matrix)
+				json_end_array(json);
+			json_end_object(json);
+		}
+		json_end_array(json);
+	}
+	json_end_object(json);
+}
+
+static void begin_answer(struct json *json, struct buf *out)
+{
+	json_init(json, out);
+	json_object(json);
+	json_put_text(json, "status", "success");
+	json_key(json, "data");
+}
+
+/* ---- on a worker ---- */
+
+static enum rc run_query(struct cx *cx, struct query_job *q, struct json *json)
+{
+	struct promql_source source = promql_source_of(q->web->options.tsdb);
+	struct promql_result result;
+	struct promql_expr *expr;
+	TRY(promql_parse(cx, str_of(q->text), &expr));
+	enum rc rc = q->kind == QUERY_INSTANT
+			     ? promql_instant(cx, &source, expr, q->end_ms, &result)
+			     : promql_range(cx, &source, expr, q->start_ms, q->end_ms, q->step_ms,
+					    &result);
+	promql_release(expr);
+	if (rc == RC_OK)
+		put_result(json, &result);
+	else if (rc == RC_INVALID) /* Prometheus: 422 for what fails while it runs */
+		cx->err.code = rc = RC_LIMIT;
+	return rc;
+}
+
+struct found {
+	struct tsdb_series_list series;
+	struct str *texts;
+	size_t text_count;
+};
+
+static enum rc select_match(struct cx *cx, struct query_job *q, const char *match,
+			    struct found *out)
+{
+	struct matcher *matchers = NULL;
+	size_t count = 0;
+	struct promql_expr *expr = NULL;
+	if (match != NULL) {
+		TRY(promql_parse(cx, str_of(match), &expr));
+		if (promql_matchers(expr, &matchers, &count) != RC_OK) {
+			promql_release(expr);
+			return cx_fail(cx, RC_INVALID,
+				       "invalid parameter \"match[]\": expected a selector: %s",
+				       match);
+		}
+	}
+	struct tsdb *tsdb = q->web->options.tsdb;
+	enum rc rc =
+		q->kind == QUERY_SERIES ? tsdb_select_labels(cx, tsdb, matchers, count, q->start_ms,
+							     q->end_ms, &out->series)
+		: q->kind == QUERY_LABELS
+			? tsdb_label_names(cx, tsdb, matchers, count, q->start_ms, q->end_ms,
+					   &out->texts, &out->text_count)
+			: tsdb_label_values(cx, tsdb, str_of(q->label), matchers, count,
+					    q->start_ms, q->end_ms, &out->texts, &out->text_count);
+	promql_release(expr);
+	return rc;
+}
+
+static bool said_before(const struct found *found, size_t which, struct str text)
+{
+	for (size_t i = 0; i < which; i++)
+		for (size_t t = 0; t < found[i].text_count; t++)
+			if (str_eq(found[i].texts[t], text))
+				return true;
+	return false;
+}
+
+static bool shown_before(const struct found *found, size_t which, const struct labels *labels)
+{
+	for (size_t i = 0; i < which; i++)
+		for (size_t s = 0; s < found[i].series.n; s++)
+			if (labels_equal(&found[i].series.v[s].labels, labels))
+				return true;
+	return false;
+}
+
+static enum rc run_lookup(struct cx *cx, struct query_job *q, struct json *json)
+{
+	size_t count = q->matches.n == 0 ? 1 : q->matches.n;
+	struct found *found = cx_array(cx, count, sizeof(*found));
+	if (found == NULL)
+		return RC_LIMIT;
+	for (size_t i = 0; i < count; i++)
+		TRY(select_match(cx, q, q->matches.n == 0 ? NULL : q->matches.v[i], &found[i]));
+	json_array(json);
+	for (size_t i = 0; i < count; i++) {
+		for (size_t s = 0; s < found[i].series.n; s++)
+			if (!shown_before(found, i, &found[i].series.v[s].labels))
+				put_labels(json, &found[i].series.v[s].labels);
+		for (size_t t = 0; t < found[i].text_count; t++)
+			if (!said_before(found, i, found[i].texts[t]))
+				json_string(json, found[i].texts[t]);
+	}
+	json_end_array(json);
+	return RC_OK;
+}
+
+static enum rc query_run(struct cx *cx, struct loop_job *job)
+{
+	struct query_job *q = (struct query_job *)job;
+	struct json json;
+	begin_answer(&json, &q->answer);
+	TRY(q->kind <= QUERY_RANGE ? run_query(cx, q, &json) : run_lookup(cx, q, &json));
+	json_end_object(&json);
+	return RC_OK;
+}
+
+static void free_query(struct query_job *q)
+{
+	for (size_t i = 0; i < q->matches.n; i++)
+		free(q->matches.v[i]);
+	vec_heap_release(&q->matches);
+	buf_release(&q->answer);
+	free(q->text);
+	free(q->label);
+	free(q);
+}
+
+static void query_done(struct cx *cx, struct loop_job *job, enum rc result)
+{
+	struct query_job *q = (struct query_job *)job;
+	if (result == RC_OK)
+		http_reply_buf(q->request, 200, "application/json", &q->answer);
+	else
+		http_reply_error(q->request, cx);
+	free_query(q);
+}
+
+static struct query_job *new_query(struct http_request *request, struct web *web,
+				   enum query_kind kind)
+{
+	struct query_job *q = heap_alloc(sizeof(*q));
+	q->job.run = query_run;
+	q->job.done = query_done;
+	q->request = request;
+	q->web = web;
+	q->kind = kind;
+	return q;
+}
+
+static void post_query(struct query_job *q, enum rc rc)
+{
+	struct cx *cx = http_request_cx(q->request);
+	struct loop *loop = q->web->options.loop;
+	struct mono deadline =
+		mono_after(clock_mono(loop_clock(loop)), (struct dur){QUERY_DEADLINE_MS});
+	if (rc == RC_OK)
+		rc = loop_post(cx, loop, LOOP_CPU, &q->job, QUERY_BUDGET_BYTES, deadline);
+	if (rc == RC_OK)
+		return;
+	http_reply_error(q->request, cx);
+	free_query(q);
+}
+
+/* ---- handlers ---- */
+
+static void take_text(struct query_job *q)
+{
+	struct str text = http_request_param(q->request, "query", 0);
+	q->text = heap_copy(text.p == NULL ? "" : text.p, text.n);
+}
+
+void web_query(struct http_request *request, void *context)
+{
+	struct query_job *q = new_query(request, context, QUERY_INSTANT);
+	struct cx *cx = http_request_cx(request);
+	take_text(q);
+	post_query(q, time_param(cx, request, "time", cx_wall(cx).ms, &q->end_ms));
+}
+
+static enum rc range_params(struct cx *cx, struct query_job *q)
+{
+	static const char *const needed[] = {"start", "end"};
+	for (int i = 0; i < 2; i++)
+		if (http_request_param(q->request, needed[i], 0).n == 0)
+			return cx_fail(
+				cx, RC_INVALID,
+				"invalid parameter \"%s\": cannot parse \"\" to a valid timestamp",
+				needed[i]);
+	TRY(time_param(cx, q->request, "start", 0, &q->start_ms));
+	TRY(time_param(cx, q->request, "end", 0, &q->end_ms));
+	if (q->end_ms < q->start_ms)
+		return cx_fail(
+			cx, RC_INVALID,
+			"invalid parameter \"end\": end timestamp must not be before start time");
+	TRY(step_param(cx, q->request, &q->step_ms));
+	if ((q->end_ms - q->start_ms) / q->step_ms > 11000)
+		return cx_fail(cx, RC_INVALID,
+			       "exceeded maximum resolution of 11,000 points per timeseries. Try "
+			       "decreasing the query resolution (?step=XX)");
+	return RC_OK;
+}
+
+void web_query_range(struct http_request *request, void *context)
+{
+	struct query_job *q = new_query(request, context, QUERY_RANGE);
+	take_text(q);
+	post_query(q, range_params(http_request_cx(request), q));
+}
+
+static enum rc lookup_params(struct cx *cx, struct query_job *q)
+{
+	struct str match;
+	TRY(time_param(cx, q->request, "start", INT64_MIN / 2, &q->start_ms));
+	TRY(time_param(cx, q->request, "end", INT64_MAX / 2, &q->end_ms));
+	for (size_t i = 0; (match = http_request_param(q->request, "match[]", i)).p != NULL; i++) {
+		if (i == MATCHES_LIMIT)
+			return cx_fail(cx, RC_INVALID, "more than %d match[] parameters",
+				       MATCHES_LIMIT);
+		*vec_heap_add(&q->matches) = heap_copy(match.p, match.n);
+	}
+	if (q->kind == QUERY_SERIES && q->matches.n == 0)
+		return cx_fail(cx, RC_INVALID, "no match[] parameter provided");
+	return RC_OK;
+}
+
+void web_series(struct http_request *request, void *context)
+{
+	struct query_job *q = new_query(request, context, QUERY_SERIES);
+	post_query(q, lookup_params(http_request_cx(request), q));
+}
+
+void web_labels(struct http_request *request, void *context)
+{
+	struct query_job *q = new_query(request, context, QUERY_LABELS);
+	post_query(q, lookup_params(http_request_cx(request), q));
+}
+
+void web_label_values(struct http_request *request, void *context)
+{
+	struct query_job *q = new_query(request, context, QUERY_VALUES);
+	struct cx *cx = http_request_cx(request);
+	struct str name = http_request_part(request, "name");
+	q->label = heap_copy(name.p, name.n);
+	post_query(q, labels_name_valid(name)
+			      ? lookup_params(cx, q)
+			      : cx_fail(cx, RC_INVALID, "invalid label name: \"" STR_FMT "\"",
+					STR_ARG(name)));
+}
+
+static void put_target(void *context, const struct collect_target *target)
+{
+	struct json *json = context;
+	static const char *const pools[] = {"host", "scrape", "probe"};
+	json_object(json);
+	json_key(json, "discoveredLabels");
+	json_object(json);
+	json_end_object(json);
+	json_key(json, "labels");
+	json_object(json);
+	json_put_text(json, "instance", target->job->instance);
+	json_put_text(json, "job", target->job->name);
+	if (target->job->component != NULL)
+		json_put_text(json, "component", target->job->component->id);
+	json_end_object(json);
+	json_put_text(json, "scrapePool", pools[target->job->kind]);
+	json_put_text(json, "scrapeUrl", target->job->url == NULL ? "" : target->job->url);
+	json_put_text(json, "globalUrl", target->job->url == NULL ? "" : target->job->url);
+	json_put_text(json, "lastError", target->error);
+	json_put_time(json, "lastScrape", target->last);
+	json_put_double(json, "lastScrapeDuration", target->duration_s);
+	json_put_text(json, "health",
+		      target->last.ms == 0 ? "unknown"
+		      : target->healthy    ? "up"
+					   : "down");
+	json_put_double(json, "scrapeInterval_s", (double)target->job->interval.ms / 1000);
+	json_put_int(json, "skipped", (int64_t)target->skipped);
+	json_end_object(json);
+}
+
+void web_targets(struct http_request *request, void *context)
+{
+	struct web *web = context;
+	struct buf out = BUF_INIT;
+	struct json json;
+	begin_answer(&json, &out);
+	json_object(&json);
+	json_key(&json, "activeTargets");
+	json_array(&json);
+	collect_each_target(web->options.collect, put_target, &json);
+	json_end_array(&json);
+	json_key(&json, "droppedTargets");
+	json_array(&json);
+	json_end_array(&json);
+	json_end_object(&json);
+	json_end_object(&json);
+	http_reply_buf(request, 200, "application/json", &out);
+}
+
+void web_buildinfo(struct http_request *request, void *context)
+{
+	struct buf out = BUF_INIT;
+	struct json json;
+	(void)context;
+	begin_answer(&json, &out);
+	json_object(&json);
+	json_put_text(&json, "version",
+		      "2.42.0"); /* whose answers these are: clients choose features by it */
+	json_put_text(&json, "branch", "backline");
+	json_put_text(&json, "revision", BACKLINE_VERSION);
+	json_end_object(&json);
+	json_end_object(&json);
+	http_reply_buf(request, 200, "application/json", &out);
+}

@@ -1,0 +1,208 @@
+/* The table of routes, and the server's life. */
+#include "web/web.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "sys/file.h"
+#include "web/inside.h"
+
+#define FORM_LIMIT_BYTES (1 << 20)
+
+static void say_fine(struct http_request *request, void *context)
+{
+	(void)context;
+	http_reply(request, 200, "text/plain; charset=utf-8", STR("Backline is Healthy.\n"));
+}
+
+static void say_ready(struct http_request *request, void *context)
+{
+	(void)context; /* it listens only once the store is replayed and the plan runs */
+	http_reply(request, 200, "text/plain; charset=utf-8", STR("Backline is Ready.\n"));
+}
+
+/* ---- our own metrics: one declaration each ---- */
+
+struct self {
+	struct tsdb_stats store;
+	struct http_server_stats server;
+	struct loop_stats loop;
+	double cpu_s, resident_bytes, started_s;
+};
+
+static double resident_bytes(void)
+{
+	long pages = 0, resident = 0;
+	FILE *statm = fopen("/proc/self/statm", "r");
+	if (statm != NULL) {
+		if (fscanf(statm, "%ld %ld", &pages, &resident) != 2)
+			resident = 0;
+		fclose(statm);
+	}
+	return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+#define METRICS(M)                                                                                 \
+	M("process_cpu_seconds_total", "counter", "CPU seconds spent.", s.cpu_s)                   \
+	M("process_resident_memory_bytes", "gauge", "Resident memory.", s.resident_bytes)          \
+	M("process_start_time_seconds", "gauge", "When it was started, Unix time.", s.started_s)   \
+	M("backline_head_series", "gauge", "Series in the head.", (double)s.store.series_in_head)  \
+	M("backline_samples_appended_total", "counter", "Samples stored.",                         \
+	  (double)s.store.samples_appended)                                                        \
+	M("backline_samples_out_of_order_total", "counter", "Samples refused as too late.",        \
+	  (double)s.store.samples_out_of_order)                                                    \
+	M("backline_samples_duplicate_total", "counter",                                           \
+	  "Samples refused: the instant had another value.", (double)s.store.samples_duplicate)    \
+	M("backline_blocks", "gauge", "Blocks on disk.", (double)s.store.blocks)                   \
+	M("backline_wal_bytes", "gauge", "Bytes in the present segment of the log.",               \
+	  (double)s.store.wal_bytes)                                                               \
+	M("backline_wal_syncs_total", "counter", "Group syncs.", (double)s.store.wal_syncs)        \
+	M("backline_compactions_failed_total", "counter", "Blocks that could not be written.",     \
+	  (double)s.store.compactions_failed)                                                      \
+	M("backline_ingestion_stopped", "gauge", "1 while ingestion is stopped.",                  \
+	  s.store.state != RC_OK ? 1 : 0)                                                          \
+	M("backline_http_requests_total", "counter", "Requests begun.", (double)s.server.requests) \
+	M("backline_http_refused_total", "counter", "Requests refused as malformed.",              \
+	  (double)s.server.refused_malformed)                                                      \
+	M("backline_http_timed_out_total", "counter", "Connections cut off at a deadline.",        \
+	  (double)s.server.timed_out)                                                              \
+	M("backline_http_connections", "gauge", "Open connections.", (double)s.server.connections) \
+	M("backline_jobs_refused_total", "counter", "Jobs refused because a queue was full.",      \
+	  (double)(s.loop.jobs_refused[0] + s.loop.jobs_refused[1]))
+
+void web_metrics(struct web *web, struct buf *out)
+{
+	struct self s = {0};
+	struct rusage usage;
+	tsdb_stats(web->options.tsdb, &s.store);
+	http_server_stats(web->server, &s.server);
+	loop_stats(web->options.loop, &s.loop);
+	if (getrusage(RUSAGE_SELF, &usage) == 0)
+		s.cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+			  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	s.resident_bytes = resident_bytes();
+	s.started_s = (double)web->started.ms / 1000;
+#define PUT(name, type, help, expression)                                                          \
+	buf_puts(out, "# HELP " name " " help "\n# TYPE " name " " type "\n" name " ");            \
+	buf_put_double(out, expression);                                                           \
+	buf_putc(out, '\n');
+	METRICS(PUT)
+#undef PUT
+}
+
+static void say_metrics(struct http_request *request, void *context)
+{
+	struct buf out = BUF_INIT;
+	web_metrics(context, &out);
+	http_reply_buf(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
+}
+
+/* ---- routes ---- */
+
+/* Prometheus' routes stand twice: also below /prometheus. */
+#define PROMETHEUS(M, path, handler)                                                               \
+	{M, "/api/v1" path, HTTP_SESSION, "read", FORM_LIMIT_BYTES, handler, NULL},                \
+	{                                                                                          \
+		M, "/prometheus/api/v1" path, HTTP_SESSION, "read", FORM_LIMIT_BYTES, handler,     \
+			NULL                                                                       \
+	}
+
+static const struct http_route routes[] = {
+	{"GET", "/healthz", HTTP_PUBLIC, NULL, 0, say_fine, NULL},
+	{"GET", "/readyz", HTTP_PUBLIC, NULL, 0, say_ready, NULL},
+	{"GET", "/-/healthy", HTTP_PUBLIC, NULL, 0, say_fine, NULL},
+	{"GET", "/-/ready", HTTP_PUBLIC, NULL, 0, say_ready, NULL},
+	{"GET", "/assets/{name}", HTTP_PUBLIC, NULL, 0, web_asset, NULL},
+	{"GET", "/first/{token}", HTTP_CAPABILITY, NULL, 0, web_first_page, NULL},
+	{"POST", "/first/{token}", HTTP_CAPABILITY, NULL, 4096, web_first_consume, NULL},
+	{"GET", "/metrics", HTTP_SESSION, "read", 0, say_metrics, NULL},
+	{"GET", "/", HTTP_SESSION, "read", 0, web_overview, NULL},
+	{"GET", "/promises", HTTP_SESSION, "read", 0, web_promises_page, NULL},
+	PROMETHEUS("GET", "/query", web_query),
+	PROMETHEUS("POST", "/query", web_query),
+	PROMETHEUS("GET", "/query_range", web_query_range),
+	PROMETHEUS("POST", "/query_range", web_query_range),
+	PROMETHEUS("GET", "/series", web_series),
+	PROMETHEUS("POST", "/series", web_series),
+	PROMETHEUS("GET", "/labels", web_labels),
+	PROMETHEUS("POST", "/labels", web_labels),
+	PROMETHEUS("GET", "/label/{name}/values", web_label_values),
+	PROMETHEUS("GET", "/targets", web_targets),
+	PROMETHEUS("GET", "/status/buildinfo", web_buildinfo),
+	{"GET", "/api/ops/v1/promises", HTTP_SESSION, "read", 0, web_promises, NULL},
+	{"GET", "/api/ops/v1/components", HTTP_SESSION, "read", 0, web_components, NULL},
+	{"GET", "/api/ops/v1/status", HTTP_SESSION, "read", 0, web_status, NULL},
+	{"POST", "/api/ops/v1/reload", HTTP_SESSION, "admin", 4096, web_reload, NULL},
+};
+#define ROUTES (sizeof(routes) / sizeof(routes[0]))
+
+static enum rc open_server(struct cx *cx, struct web *web)
+{
+	char *socket_path = file_join(cx, web->data_path, "backline.sock");
+	const struct plan *plan = web->options.plan(web->options.context);
+	const char *host = plan->public_url == NULL ? NULL : strstr(plan->public_url, "://");
+	char *name =
+		host == NULL ? NULL : cx_printf(cx, "%.*s", (int)strcspn(host + 3, ":/"), host + 3);
+	const char *hosts[] = {name};
+	struct http_server_options options = {
+		.address = web->options.address,
+		.port = web->options.port,
+		.socket_path = socket_path,
+		.hosts = hosts,
+		.host_count = name != NULL,
+		.authorize = web_authorize,
+		.authorize_context = web,
+	};
+	if (socket_path == NULL)
+		return RC_LIMIT;
+	web->routes = heap_alloc(sizeof(routes));
+	memcpy(web->routes, routes, sizeof(routes));
+	for (size_t i = 0; i < ROUTES; i++)
+		web->routes[i].context = web;
+	return http_server_open(cx, web->options.loop, &options, web->routes, ROUTES, &web->server);
+}
+
+enum rc web_open(struct cx *cx, const struct web_options *options, struct web **out)
+{
+	struct web *web = heap_alloc(sizeof(*web));
+	*out = NULL;
+	web->magic = WEB_MAGIC;
+	web->options = *options;
+	web->data_path = heap_copy(options->data_path, strlen(options->data_path));
+	web->started = cx_wall(cx);
+	enum rc rc = web_auth_open(cx, web);
+	if (rc == RC_OK)
+		rc = open_server(cx, web);
+	if (rc != RC_OK) {
+		web_close(&web);
+		return rc;
+	}
+	*out = web;
+	return RC_OK;
+}
+
+void web_close(struct web **handle)
+{
+	struct web *web = *handle;
+	CHECK_MAGIC(web, WEB_MAGIC);
+	*handle = NULL;
+	if (web->server != NULL)
+		http_server_close(&web->server);
+	free(web->routes);
+	free(web->data_path);
+	web->magic = 0;
+	free(web);
+}
+
+uint16_t web_port(const struct web *web)
+{
+	return http_server_port(web->server);
+}
+
+const char *web_first_link(const struct web *web)
+{
+	return web->first_token[0] == '\0' ? NULL : web->first_token;
+}
