@@ -1,5 +1,5 @@
-/* YAML to a plain tree with places, and declared keys to read maps by: type, help, nearest key for a
- * typing error, all from one table. Aliases, anchors and duplicate keys are refused. */
+/* YAML to a plain tree with places, and declared keys to read maps by: type, help, nearest key for
+ * a typing error, all from one table. Aliases, anchors and duplicate keys are refused. */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
@@ -59,8 +59,8 @@ struct conf_key {
 	bool required;
 };
 
-/* Reads a map into `target` by its keys; tells unknown keys (nearest suggested), wrong types and missing
- * required ones. A map that is NULL sets nothing. */
+/* Reads a map into `target` by its keys; tells unknown keys (nearest suggested), wrong types and
+ * missing required ones. A map that is NULL sets nothing. */
 enum rc conf_read(struct cx *cx, const struct conf_node *map, const char *what,
 		  const struct conf_key *keys, size_t key_count, void *target,
 		  struct conf_report *report) NODISCARD;

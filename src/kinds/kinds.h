@@ -1,7 +1,8 @@
 /* What Backline knows by name: component kinds, and the measures a manual may set limits on.
  *
- * A measure is PromQL over the ecosystem's metric names. collect/ puts `component` and `kind` on every
- * sample of a component, and every measure keeps `component`, so that one rule serves all components. */
+ * A measure is PromQL over the ecosystem's metric names. collect/ puts `component` and `kind` on
+ * every sample of a component, and every measure keeps `component`, so that one rule serves all
+ * components. */
 #ifndef KINDS_KINDS_H
 #define KINDS_KINDS_H
 
@@ -10,16 +11,16 @@
 enum kinds_unit { KINDS_SECONDS, KINDS_RATIO };
 
 struct kinds_measure {
-	const char *id;          /* "api-response-time" */
-	const char *names[8];    /* as manuals write it, lower case; ends with NULL */
+	const char *id;       /* "api-response-time" */
+	const char *names[8]; /* as manuals write it, lower case; ends with NULL */
 	enum kinds_unit unit;
-	const char *kinds;       /* component kinds it is measured at, "http-api|web" */
-	const char *value;       /* PromQL of the value, by component */
-	const char *enough;      /* PromQL, non-empty while there is enough data to judge; NULL: any */
-	const char *also;        /* ` and on (component) ...` a limit also needs; NULL nothing */
-	const char *presence;    /* selector of the series that must not vanish */
-	const char *note;        /* how it is measured, for people */
-	const char *not_yet;     /* why nothing measures it yet; NULL: it is measured */
+	const char *kinds;    /* component kinds it is measured at, "http-api|web" */
+	const char *value;    /* PromQL of the value, by component */
+	const char *enough;   /* PromQL, non-empty while there is enough data to judge; NULL: any */
+	const char *also;     /* ` and on (component) ...` a limit also needs; NULL nothing */
+	const char *presence; /* selector of the series that must not vanish */
+	const char *note;     /* how it is measured, for people */
+	const char *not_yet;  /* why nothing measures it yet; NULL: it is measured */
 };
 
 /* The measure known by a name of the manual, in any case; NULL when none is. */

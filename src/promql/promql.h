@@ -16,8 +16,10 @@ void promql_release(struct promql_expr *expr);
 /* Prometheus' canonical text; parsing it gives the same expression. */
 void promql_print(struct buf *out, const struct promql_expr *expr);
 
-/* The matchers of a plain selector (for match[]); RC_INVALID for anything else. They belong to expr. */
-enum rc promql_matchers(const struct promql_expr *expr, struct matcher **out, size_t *count) NODISCARD;
+/* The matchers of a plain selector (for match[]); RC_INVALID for anything else. They belong to
+ * expr. */
+enum rc promql_matchers(const struct promql_expr *expr, struct matcher **out,
+			size_t *count) NODISCARD;
 
 /* Where series come from: a tsdb, or whatever a test has. */
 struct promql_source {

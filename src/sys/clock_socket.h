@@ -1,8 +1,7 @@
 /* Test builds only: a local socket that turns the virtual clock, one line a command, one line back.
  *
- *   advance 300s   turns to each timer's due time in between, so that nothing is skipped, and lets the
- *                  workers finish before the next; answers `ok <wall ms>`
- *   jump -90s      moves wall time alone
+ *   advance 300s   turns to each timer's due time in between, so that nothing is skipped, and lets
+ * the workers finish before the next; answers `ok <wall ms>` jump -90s      moves wall time alone
  *   now */
 #ifndef SYS_CLOCK_SOCKET_H
 #define SYS_CLOCK_SOCKET_H
