@@ -54,6 +54,9 @@ static struct str line_of(struct str file, int wanted)
 }
 
 static void diagnose(struct compiler *c, bool is_error, struct place place, const char *hint,
+		     const char *format, va_list args) PRINTF_LIKE(5, 0);
+
+static void diagnose(struct compiler *c, bool is_error, struct place place, const char *hint,
 		     const char *format, va_list args)
 {
 	struct diagnostic *d = vec_add(c->cx, &c->diagnostics->list);
