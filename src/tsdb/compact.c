@@ -41,8 +41,7 @@ static enum rc compact_run(struct cx *cx, struct loop_job *job)
 	return tsdb_block_open(cx, path, &compact->block);
 }
 
-/* The new segment begins with all that is still in memory: the old ones can go. */
-static enum rc restart_log(struct cx *cx, struct tsdb *tsdb)
+enum rc tsdb_restart_log(struct cx *cx, struct tsdb *tsdb)
 {
 	struct buf records = BUF_INIT, t_ms = BUF_INIT, values = BUF_INIT;
 	enum rc rc = tsdb_wal_next_segment(cx, &tsdb->wal);
@@ -60,10 +59,12 @@ static enum rc restart_log(struct cx *cx, struct tsdb *tsdb)
 					    ((const int64_t *)(void *)t_ms.data)[s],
 					    ((const double *)(void *)values.data)[s]);
 		tsdb_wal_end_samples(&records, at);
-		series->logged = true;
 	}
 	if (rc == RC_OK)
 		rc = tsdb_wal_write(cx, &tsdb->wal, buf_str(&records));
+	for (size_t i = 0; i < tsdb->head.by_ref.n; i++)
+		if (tsdb->head.by_ref.v[i] != NULL)
+			tsdb->head.by_ref.v[i]->logged = rc == RC_OK;
 	if (rc == RC_OK)
 		rc = tsdb_sync(cx, tsdb);
 	if (rc == RC_OK)
@@ -81,6 +82,7 @@ static void compact_done(struct cx *cx, struct loop_job *job, enum rc result)
 	tsdb->compacting = false;
 	if (result != RC_OK) {
 		tsdb->stats.compactions_failed++;
+		tsdb->head.refuse_ms = tsdb->head.floor_ms;
 		log_failure(cx, "could not write a block");
 		return;
 	}
@@ -92,13 +94,15 @@ static void compact_done(struct cx *cx, struct loop_job *job, enum rc result)
 		compact->block = NULL;
 	}
 	tsdb_head_truncate(&tsdb->head, compact->to_ms);
-	if (restart_log(cx, tsdb) != RC_OK)
+	if (tsdb_restart_log(cx, tsdb) != RC_OK) {
+		tsdb->log_suspect = true;
 		log_failure(cx, "could not shorten the write-ahead log");
+	}
 }
 
-static void drop_old_blocks(struct tsdb *tsdb)
+static void drop_old_blocks(struct tsdb *tsdb, int64_t newest_ms)
 {
-	int64_t oldest = tsdb->head.max_ms - tsdb->options.retention.ms;
+	int64_t oldest = newest_ms - tsdb->options.retention.ms;
 	while (tsdb->blocks.n > 0 && tsdb->blocks.v[0]->max_ms < oldest) {
 		pthread_mutex_lock(&tsdb->blocks_lock);
 		struct block *old = tsdb->blocks.v[0];
@@ -118,10 +122,13 @@ void tsdb_compact_when_due(struct tsdb *tsdb)
 	int64_t span = tsdb->options.block_span.ms;
 	struct arena arena;
 	struct cx cx;
-	if (tsdb->compacting || tsdb->state != RC_OK || head->min_ms > head->max_ms ||
-	    head->max_ms - head->min_ms < span + span / 2)
+	/* a sample from the future must neither drop what is kept nor cut the present away */
+	int64_t now_ms = clock_wall(loop_clock(tsdb->options.loop)).ms;
+	int64_t newest_ms = head->max_ms < now_ms ? head->max_ms : now_ms;
+	if (tsdb->compacting || tsdb->pending.n > 0 || tsdb->state != RC_OK || head->min_ms > head->max_ms ||
+	    newest_ms - head->min_ms < span + span / 2)
 		return;
-	drop_old_blocks(tsdb);
+	drop_old_blocks(tsdb, newest_ms);
 	int64_t start = head->min_ms - ((head->min_ms % span) + span) % span;
 	tsdb->compact.tsdb = tsdb;
 	tsdb->compact.job.run = compact_run;
@@ -132,5 +139,7 @@ void tsdb_compact_when_due(struct tsdb *tsdb)
 	cx_init(&cx, &arena, loop_clock(tsdb->options.loop));
 	tsdb->compacting = loop_post(&cx, tsdb->options.loop, LOOP_IO, &tsdb->compact.job, 16 << 20,
 				     MONO_NEVER) == RC_OK;
+	if (tsdb->compacting) /* what came now would be in neither head nor block */
+		head->refuse_ms = tsdb->compact.to_ms;
 	arena_release(&arena);
 }

@@ -40,10 +40,13 @@ static enum rc slot_for(struct selection *s, const struct labels *labels, struct
 	return rc;
 }
 
-static enum rc select_blocks(struct selection *s, struct tsdb *tsdb)
+static enum rc select_blocks(struct selection *s, struct tsdb *tsdb, int64_t *floor_ms)
 {
 	VEC(struct block *) held = {0};
 	enum rc rc = RC_OK;
+	pthread_rwlock_rdlock(&tsdb->head.lock);
+	*floor_ms = tsdb->head.floor_ms;
+	pthread_rwlock_unlock(&tsdb->head.lock);
 	pthread_mutex_lock(&tsdb->blocks_lock);
 	for (size_t i = 0; i < tsdb->blocks.n; i++)
 		if (tsdb->blocks.v[i]->max_ms >= s->from_ms &&
@@ -81,10 +84,16 @@ static bool has_samples(const struct head_series *series, int64_t from_ms, int64
 	       series->t_ms[0] <= to_ms;
 }
 
-static enum rc select_head(struct selection *s, struct head *head)
+/* *moved: a block was cut meanwhile, so that some samples may stand in neither. */
+static enum rc select_head(struct selection *s, struct head *head, int64_t floor_ms, bool *moved)
 {
 	enum rc rc = RC_OK;
 	pthread_rwlock_rdlock(&head->lock);
+	*moved = head->floor_ms != floor_ms;
+	if (*moved) {
+		pthread_rwlock_unlock(&head->lock);
+		return RC_OK;
+	}
 	/* a sealed chunk may reach below the floor: what is older stands in a block */
 	int64_t from_ms = s->from_ms > head->floor_ms ? s->from_ms : head->floor_ms;
 	for (size_t i = 0; rc == RC_OK && i < head->by_ref.n; i++) {
@@ -135,20 +144,37 @@ static enum rc hand_over(struct selection *s, struct tsdb_series_list *out)
 	return RC_OK;
 }
 
-static enum rc run_selection(struct selection *s, struct tsdb *tsdb, struct tsdb_series_list *out)
+/* Blocks are cut hours apart; only a backlog cuts several in a row. */
+#define SELECT_TRIES 16
+
+static void forget(struct selection *s)
 {
-	*out = (struct tsdb_series_list){0};
-	enum rc rc = select_blocks(s, tsdb);
-	if (rc == RC_OK)
-		rc = select_head(s, &tsdb->head);
-	if (rc == RC_OK)
-		rc = hand_over(s, out);
 	for (size_t i = 0; i < s->list.n; i++) {
 		buf_release(&s->list.v[i].t_ms);
 		buf_release(&s->list.v[i].values);
 	}
 	vec_heap_release(&s->list);
 	map_release(&s->by_labels);
+	s->by_labels = (struct map)MAP_INIT;
+}
+
+static enum rc run_selection(struct selection *s, struct tsdb *tsdb, struct tsdb_series_list *out)
+{
+	*out = (struct tsdb_series_list){0};
+	bool moved = true;
+	enum rc rc = RC_OK;
+	for (int tries = 0; rc == RC_OK && moved && tries < SELECT_TRIES; tries++) {
+		int64_t floor_ms;
+		forget(s);
+		rc = select_blocks(s, tsdb, &floor_ms);
+		if (rc == RC_OK)
+			rc = select_head(s, &tsdb->head, floor_ms, &moved);
+	}
+	if (rc == RC_OK && moved)
+		rc = cx_fail(s->cx, RC_BUSY, "blocks are being cut too fast to read");
+	if (rc == RC_OK)
+		rc = hand_over(s, out);
+	forget(s);
 	return rc;
 }
 

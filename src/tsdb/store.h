@@ -8,6 +8,7 @@
 #include "tsdb/wal/wal.h"
 
 #define TSDB_MAGIC 0x75db0001U
+#define TSDB_BATCH_LIMIT 1000000 /* samples: a record of them stays below the log's limit */
 
 struct pending {
 	struct head_series *series;
@@ -19,7 +20,7 @@ struct sync_job {
 	struct loop_job job;
 	struct tsdb *tsdb;
 	int fd;
-	uint64_t bytes, free_bytes;
+	uint64_t segment, bytes, free_bytes;
 	bool posted;
 };
 
@@ -43,6 +44,10 @@ struct tsdb {
 	struct sync_job sync;
 	struct compact_job compact;
 	bool compacting;
+	/* The log's newest segment may lack what was written to it: before ingestion goes on, all
+	 * that is in memory goes to a new one. */
+	bool log_suspect;
+	VEC(struct head_series *) replayed; /* by the log's reference, while it is replayed */
 	struct tsdb_stats stats;
 	enum rc state;
 };
@@ -50,5 +55,7 @@ struct tsdb {
 /* Loop thread: starts writing a block when the head spans 1.5 of them; drops blocks that are too
  * old. */
 void tsdb_compact_when_due(struct tsdb *tsdb);
+/* A new segment that begins with all that is in memory, synced; then the older ones go. */
+enum rc tsdb_restart_log(struct cx *cx, struct tsdb *tsdb) NODISCARD;
 
 #endif

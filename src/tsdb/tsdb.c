@@ -19,6 +19,25 @@ static enum rc refuse(struct cx *cx, struct tsdb *tsdb)
 	return cx_fail(cx, tsdb->state, "ingestion is stopped: %s", rc_meaning(tsdb->state));
 }
 
+/* What the log could not be read back with must not enter it. */
+static enum rc check_labels(struct cx *cx, const struct labels *labels)
+{
+	if (labels->n > LABELS_LIMIT)
+		return cx_fail(cx, RC_INVALID, "%zu labels are more than %d", labels->n,
+			       LABELS_LIMIT);
+	for (size_t i = 0; i < labels->n; i++) {
+		const struct label *label = &labels->v[i];
+		if (!labels_name_valid(label->name))
+			return cx_fail(cx, RC_INVALID, "bad label name '" STR_FMT "'",
+				       STR_ARG(label->name));
+		if (label->value.n == 0 ||
+		    (i > 0 && str_compare(labels->v[i - 1].name, label->name) >= 0))
+			return cx_fail(cx, RC_INVALID, "labels are empty or not in order at '" STR_FMT "'",
+				       STR_ARG(label->name));
+	}
+	return RC_OK;
+}
+
 static enum rc find_or_add(struct cx *cx, struct tsdb *tsdb, const struct labels *labels,
 			   uint64_t *ref, struct head_series **out)
 {
@@ -28,6 +47,7 @@ static enum rc find_or_add(struct cx *cx, struct tsdb *tsdb, const struct labels
 	if (series == NULL || !labels_equal(&series->labels, labels))
 		series = tsdb_head_find(&tsdb->head, labels);
 	if (series == NULL) {
+		TRY(check_labels(cx, labels));
 		if (tsdb->head.series_count >= tsdb->options.series_limit)
 			return cx_fail(cx, RC_LIMIT, "the store holds %zu series, its limit",
 				       tsdb->options.series_limit);
@@ -46,6 +66,8 @@ static enum rc sink_append(void *self, struct cx *cx, const struct labels *label
 	CHECK_MAGIC(tsdb, TSDB_MAGIC);
 	if (tsdb->state != RC_OK)
 		return refuse(cx, tsdb);
+	if (tsdb->pending.n >= TSDB_BATCH_LIMIT)
+		return cx_fail(cx, RC_LIMIT, "a batch holds %d samples at most", TSDB_BATCH_LIMIT);
 	TRY(find_or_add(cx, tsdb, labels, ref, &series));
 	switch (tsdb_head_judge(&tsdb->head, series, t_ms, value)) {
 	case HEAD_SAME:
@@ -61,6 +83,11 @@ static enum rc sink_append(void *self, struct cx *cx, const struct labels *label
 	}
 	struct pending *pending = vec_heap_add(&tsdb->pending);
 	*pending = (struct pending){series, t_ms, value};
+	if (!series->has_pending || t_ms > series->pending_ms) {
+		series->pending_ms = t_ms;
+		series->pending_value = value;
+	}
+	series->has_pending = true;
 	return RC_OK;
 }
 
@@ -93,11 +120,19 @@ static void put_batch(struct tsdb *tsdb, struct buf *out)
 	tsdb_wal_end_samples(out, at);
 }
 
+static void forget_batch(struct tsdb *tsdb)
+{
+	for (size_t i = 0; i < tsdb->pending.n; i++)
+		tsdb->pending.v[i].series->has_pending = false;
+	tsdb->pending.n = 0;
+}
+
 static void take_batch(struct tsdb *tsdb)
 {
 	pthread_rwlock_wrlock(&tsdb->head.lock);
 	for (size_t i = 0; i < tsdb->pending.n; i++) {
 		struct pending *p = &tsdb->pending.v[i];
+		p->series->has_pending = false;
 		/* the batch itself may hold a sample twice */
 		if (tsdb_head_judge(&tsdb->head, p->series, p->t_ms, p->value) == HEAD_TAKEN)
 			tsdb_head_append(&tsdb->head, p->series, p->t_ms, p->value);
@@ -111,7 +146,7 @@ static enum rc sink_commit(void *self, struct cx *cx)
 	struct tsdb *tsdb = self;
 	struct buf records = BUF_INIT;
 	if (tsdb->state != RC_OK) {
-		tsdb->pending.n = 0;
+		forget_batch(tsdb);
 		return refuse(cx, tsdb);
 	}
 	put_batch(tsdb, &records);
@@ -123,9 +158,10 @@ static enum rc sink_commit(void *self, struct cx *cx)
 		for (size_t i = 0; i < tsdb->pending.n; i++)
 			tsdb->pending.v[i].series->logged =
 				false; /* logged again, which does no harm */
+		tsdb->log_suspect = true;
 		set_state(tsdb, rc == RC_NO_SPACE ? RC_NO_SPACE : RC_IO, cx->err.message);
 	}
-	tsdb->pending.n = 0;
+	forget_batch(tsdb);
 	if (rc == RC_OK && tsdb->options.sync_every.ms == 0)
 		rc = tsdb_sync(cx, tsdb);
 	return rc;
@@ -138,15 +174,26 @@ struct sample_sink tsdb_sink(struct tsdb *tsdb)
 
 enum rc tsdb_sync(struct cx *cx, struct tsdb *tsdb)
 {
-	if (fdatasync(tsdb->wal.fd) != 0)
-		return cx_fail_os(cx, errno == ENOSPC ? RC_NO_SPACE : RC_IO,
-				  "could not sync the write-ahead log");
+	if (fdatasync(tsdb->wal.fd) != 0) {
+		enum rc rc = cx_fail_os(cx, errno == ENOSPC ? RC_NO_SPACE : RC_IO,
+					"could not sync the write-ahead log");
+		/* the kernel tells once and forgets: a later success would prove nothing */
+		tsdb->log_suspect = true;
+		set_state(tsdb, rc, cx->err.message);
+		return rc;
+	}
 	tsdb->wal.synced_bytes = tsdb->wal.bytes;
 	tsdb->stats.wal_syncs++;
 	return RC_OK;
 }
 
 /* ---- the group sync, and whether there is room ---- */
+
+/* With a sync at each commit the timer still watches space and turns the head into blocks. */
+static struct dur sync_pause(const struct tsdb *tsdb)
+{
+	return tsdb->options.sync_every.ms > 0 ? tsdb->options.sync_every : (struct dur){1000};
+}
 
 static enum rc sync_run(struct cx *cx, struct loop_job *job)
 {
@@ -166,17 +213,23 @@ static void sync_done(struct cx *cx, struct loop_job *job, enum rc result)
 	sync->posted = false;
 	if (sync->fd >= 0)
 		close(sync->fd);
-	if (result != RC_OK)
+	if (result != RC_OK) {
+		tsdb->log_suspect = true;
 		set_state(tsdb, result, cx->err.message);
-	else if (low)
+	} else if (low)
 		set_state(tsdb, RC_NO_SPACE, "less free space than the reserve");
-	else
+	else if (!tsdb->log_suspect)
 		set_state(tsdb, RC_OK, "");
-	if (result == RC_OK && sync->fd >= 0) {
+	else if (!tsdb->compacting && tsdb_restart_log(cx, tsdb) == RC_OK) {
+		tsdb->log_suspect = false;
+		set_state(tsdb, RC_OK, "");
+	}
+	if (result == RC_OK && sync->fd >= 0 && sync->bytes > tsdb->wal.synced_bytes &&
+	    sync->segment == tsdb->wal.segment) {
 		tsdb->wal.synced_bytes = sync->bytes;
 		tsdb->stats.wal_syncs++;
 	}
-	loop_timer_after(tsdb->options.loop, &tsdb->sync_timer, tsdb->options.sync_every);
+	loop_timer_after(tsdb->options.loop, &tsdb->sync_timer, sync_pause(tsdb));
 }
 
 static void sync_fired(struct loop_timer *timer, void *owner)
@@ -190,6 +243,7 @@ static void sync_fired(struct loop_timer *timer, void *owner)
 	/* a descriptor of its own: the segment may be closed meanwhile */
 	sync->fd = dirty ? dup(tsdb->wal.fd) : -1;
 	sync->bytes = tsdb->wal.bytes;
+	sync->segment = tsdb->wal.segment;
 	sync->free_bytes = 0;
 	arena_init(&arena, 4096);
 	cx_init(&cx, &arena, loop_clock(tsdb->options.loop));
@@ -198,7 +252,7 @@ static void sync_fired(struct loop_timer *timer, void *owner)
 	} else {
 		if (sync->fd >= 0)
 			close(sync->fd);
-		loop_timer_after(tsdb->options.loop, &tsdb->sync_timer, tsdb->options.sync_every);
+		loop_timer_after(tsdb->options.loop, &tsdb->sync_timer, sync_pause(tsdb));
 	}
 	arena_release(&arena);
 	tsdb_compact_when_due(tsdb);
@@ -206,24 +260,27 @@ static void sync_fired(struct loop_timer *timer, void *owner)
 
 /* ---- life ---- */
 
+#define REPLAY_REFERENCE_LIMIT (1U << 26)
+
 static bool replay_series(void *context, uint64_t ref, const struct labels *labels)
 {
 	struct tsdb *tsdb = context;
-	if (ref == 0 || ref > UINT32_MAX)
+	if (ref == 0 || ref > REPLAY_REFERENCE_LIMIT)
 		return false;
-	struct head_series *series = tsdb_head_by_ref(&tsdb->head, ref);
-	if (series != NULL)
-		return labels_equal(&series->labels, labels);
-	series = tsdb_head_find(&tsdb->head, labels);
+	struct head_series *series = tsdb_head_find(&tsdb->head, labels);
 	if (series == NULL)
-		tsdb_head_add_series(&tsdb->head, labels, ref)->logged = false;
+		series = tsdb_head_add_series(&tsdb->head, labels, 0);
+	/* a later segment may give a number to another series: its record comes first there */
+	while (tsdb->replayed.n <= ref)
+		*vec_heap_add(&tsdb->replayed) = NULL;
+	tsdb->replayed.v[ref] = series;
 	return true;
 }
 
 static bool replay_sample(void *context, uint64_t ref, int64_t t_ms, double value)
 {
 	struct tsdb *tsdb = context;
-	struct head_series *series = tsdb_head_by_ref(&tsdb->head, ref);
+	struct head_series *series = ref < tsdb->replayed.n ? tsdb->replayed.v[ref] : NULL;
 	if (series != NULL && tsdb_head_judge(&tsdb->head, series, t_ms, value) == HEAD_TAKEN)
 		tsdb_head_append(&tsdb->head, series, t_ms, value);
 	return true;
@@ -259,7 +316,8 @@ static enum rc open_blocks(struct cx *cx, struct tsdb *tsdb)
 	if (tsdb->blocks.n > 1)
 		qsort(tsdb->blocks.v, tsdb->blocks.n, sizeof(*tsdb->blocks.v), by_min);
 	if (tsdb->blocks.n > 0)
-		tsdb->head.floor_ms = tsdb->blocks.v[tsdb->blocks.n - 1]->max_ms + 1;
+		tsdb->head.floor_ms = tsdb->head.refuse_ms =
+			tsdb->blocks.v[tsdb->blocks.n - 1]->max_ms + 1;
 	return RC_OK;
 }
 
@@ -296,6 +354,7 @@ enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb
 		rc = open_blocks(cx, tsdb);
 	if (rc == RC_OK)
 		rc = tsdb_wal_open(cx, wal_path, &reader, &tsdb->wal);
+	vec_heap_release(&tsdb->replayed);
 	if (rc != RC_OK) {
 		tsdb_close(&tsdb);
 		return rc;
@@ -305,8 +364,8 @@ enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb
 	tsdb->sync.tsdb = tsdb;
 	tsdb->sync_timer.fire = sync_fired;
 	tsdb->sync_timer.owner = tsdb;
-	if (options->loop != NULL && options->sync_every.ms > 0)
-		loop_timer_after(options->loop, &tsdb->sync_timer, options->sync_every);
+	if (options->loop != NULL)
+		loop_timer_after(options->loop, &tsdb->sync_timer, sync_pause(tsdb));
 	*out = tsdb;
 	return RC_OK;
 }

@@ -11,6 +11,7 @@ void tsdb_head_init(struct head *head, struct dur out_of_order)
 	*head = (struct head){.min_ms = INT64_MAX,
 			      .max_ms = INT64_MIN,
 			      .floor_ms = INT64_MIN,
+			      .refuse_ms = INT64_MIN,
 			      .out_of_order = out_of_order};
 	pthread_rwlock_init(&head->lock, NULL);
 }
@@ -125,8 +126,13 @@ enum head_verdict tsdb_head_judge(const struct head *head, const struct head_ser
 				  int64_t t_ms, double value)
 {
 	int64_t newest = newest_of(series);
-	if (t_ms < head->floor_ms)
+	if (t_ms < head->refuse_ms)
 		return HEAD_OUT_OF_ORDER;
+	if (series->has_pending && t_ms == series->pending_ms)
+		return memcmp(&series->pending_value, &value, sizeof(value)) == 0 ? HEAD_SAME
+										  : HEAD_DUPLICATE;
+	if (series->has_pending && series->pending_ms > newest)
+		newest = series->pending_ms;
 	if (t_ms > newest)
 		return HEAD_TAKEN;
 	size_t at = open_place(series, t_ms);
@@ -230,7 +236,8 @@ void tsdb_head_truncate(struct head *head, int64_t floor_ms)
 {
 	pthread_rwlock_wrlock(&head->lock);
 	head->floor_ms = floor_ms;
-	head->min_ms = head->min_ms < floor_ms ? floor_ms : head->min_ms;
+	head->refuse_ms = floor_ms;
+	head->min_ms = INT64_MAX;
 	for (size_t i = 0; i < head->by_ref.n; i++) {
 		struct head_series *series = head->by_ref.v[i];
 		if (series == NULL)
@@ -238,7 +245,14 @@ void tsdb_head_truncate(struct head *head, int64_t floor_ms)
 		drop_sealed_before(series, floor_ms);
 		if (series->open > 0)
 			drop_open_before(series, floor_ms);
-		if (series->open > 0 || series->sealed.n > 0)
+		int64_t oldest = series->sealed.n > 0 ? series->sealed.v[0].min_ms
+				 : series->open > 0   ? series->t_ms[0]
+						      : INT64_MAX;
+		if (oldest < floor_ms)
+			oldest = floor_ms;
+		if (oldest < head->min_ms)
+			head->min_ms = oldest;
+		if (series->open > 0 || series->sealed.n > 0 || series->has_pending)
 			continue;
 		struct buf key = BUF_INIT;
 		put_key(&key, &series->labels);

@@ -22,6 +22,9 @@ struct head_series {
 	double *values;
 	uint16_t open, capacity;
 	bool logged; /* stands in the write-ahead log */
+	bool has_pending; /* the batch under way holds samples; its newest: */
+	int64_t pending_ms;
+	double pending_value;
 };
 
 struct head {
@@ -30,7 +33,8 @@ struct head {
 	VEC(struct head_series *) by_ref; /* ref - 1; NULL when dropped */
 	size_t series_count;
 	int64_t min_ms, max_ms; /* of all samples; min > max when empty */
-	int64_t floor_ms;       /* older samples stand in blocks and are refused */
+	int64_t floor_ms;       /* older samples stand in blocks */
+	int64_t refuse_ms;      /* older samples are refused: the floor, or what is being cut */
 	struct dur out_of_order;
 };
 

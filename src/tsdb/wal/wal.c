@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -19,7 +21,6 @@
 #define WAL_MAGIC_BYTES 8
 #define RECORD_HEAD_BYTES 9
 #define RECORD_LIMIT_BYTES (64 << 20)
-#define SEGMENT_LIMIT_BYTES (1ULL << 30)
 
 static void put_u32(char *at, uint32_t value)
 {
@@ -279,18 +280,47 @@ static enum rc list_segments(struct cx *cx, const char *directory, uint64_t **ou
 	return RC_OK;
 }
 
+/* Mapped, not read: a segment may be larger than the caller's budget. Empty: n is 0. */
+static enum rc map_segment(struct cx *cx, const char *path, struct str *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	void *map = MAP_FAILED;
+	*out = str_make("", 0);
+	if (fd >= 0 && fstat(fd, &status) == 0) {
+		if (status.st_size == 0) {
+			close(fd);
+			return RC_OK;
+		}
+		map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	}
+	enum rc rc = map == MAP_FAILED ? cx_fail_os(cx, RC_IO, "could not read '%s'", path)
+				       : RC_OK;
+	if (rc == RC_OK)
+		*out = str_make(map, (size_t)status.st_size);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 static enum rc replay_segment(struct cx *cx, const char *path, bool is_last,
 			      const struct wal_reader *reader)
 {
 	struct str bytes;
-	struct arena_mark mark = arena_mark(cx->arena);
-	TRY(file_read(cx, path, SEGMENT_LIMIT_BYTES, &bytes));
+	TRY(map_segment(cx, path, &bytes));
+	if (bytes.n >= WAL_MAGIC_BYTES && memcmp(bytes.p, WAL_MAGIC, WAL_MAGIC_BYTES - 1) == 0 &&
+	    bytes.p[WAL_MAGIC_BYTES - 1] != WAL_MAGIC[WAL_MAGIC_BYTES - 1]) {
+		int version = bytes.p[WAL_MAGIC_BYTES - 1];
+		munmap((void *)(uintptr_t)bytes.p, bytes.n);
+		return cx_fail(cx, RC_UNSUPPORTED, "version %d of '%s' is not known", version, path);
+	}
 	size_t good = tsdb_wal_read(cx, bytes, reader);
 	if (good < bytes.n)
 		log_warn(is_last ? "the tail of the write-ahead log was torn; it is cut"
 				 : "a segment of the write-ahead log is damaged; its rest is lost",
 			 F_TEXT("path", path), F_INT("good_bytes", good), F_INT("bytes", bytes.n));
-	arena_rewind(cx->arena, mark);
+	if (bytes.n > 0)
+		munmap((void *)(uintptr_t)bytes.p, bytes.n);
 	return RC_OK;
 }
 
