@@ -132,6 +132,8 @@ int app_manpage(struct invocation *invocation)
 			buf_putc(&out, '\n');
 		}
 		for (const struct command_option *o = c->options; o->name != NULL; o++) {
+			if (strncmp(o->help, "test builds", 11) == 0)
+				continue; /* no user's program has it */
 			buf_printf(&out, ".TP\n\\-\\-%s %s\n", o->name,
 				   o->argument == NULL ? "" : o->argument);
 			put_roff(&out, o->help);

@@ -518,6 +518,17 @@ static enum MHD_Result accept_local(void *context, const struct sockaddr *addres
 	return MHD_YES; /* the file's mode 0600 decides; who may open it is us and root */
 }
 
+/* The library's own words about bad peers: for debugging only, and in our form. */
+static void library_says(void *context, const char *format, va_list args) PRINTF_LIKE(2, 0);
+
+static void library_says(void *context, const char *format, va_list args)
+{
+	char text[400];
+	(void)context;
+	vsnprintf(text, sizeof(text), format, args);
+	log_debug("a request was malformed", F_STR("reason", str_trim(str_of(text))));
+}
+
 static enum rc start_daemon(struct cx *cx, struct http_server *server, int which, int fd)
 {
 	struct listener *listener = &server->listeners[which];
@@ -525,12 +536,12 @@ static enum rc start_daemon(struct cx *cx, struct http_server *server, int which
 	listener->is_local = which == 1;
 	listener->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, accept_local, NULL,
-		access_handler, listener, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
-		request_begins, listener, MHD_OPTION_NOTIFY_COMPLETED, request_ends, listener,
-		MHD_OPTION_NOTIFY_CONNECTION, connection_event, listener,
-		MHD_OPTION_CONNECTION_LIMIT, server->options.connection_limit,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_LIMIT_BYTES,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+		access_handler, listener, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, request_begins, listener,
+		MHD_OPTION_NOTIFY_COMPLETED, request_ends, listener, MHD_OPTION_NOTIFY_CONNECTION,
+		connection_event, listener, MHD_OPTION_CONNECTION_LIMIT,
+		server->options.connection_limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)HEAD_LIMIT_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (listener->daemon == NULL) {
 		close(fd);
 		return cx_fail(cx, RC_IO, "could not start the HTTP server");
