@@ -4,6 +4,7 @@
 
 #include "app/command.h"
 #include "app/table.h"
+#include "base/json.h"
 #include "sys/http_client.h"
 
 #define ANSWER_LIMIT_BYTES (64 << 20)
@@ -103,6 +104,24 @@ int app_promises(struct invocation *invocation)
 	};
 	return LIST(invocation, "/api/ops/v1/promises", "promises", columns,
 		    "no promises: the manual makes none");
+}
+
+int app_deploy(struct invocation *invocation)
+{
+	struct buf body = BUF_INIT;
+	struct json json;
+	json_init(&json, &body);
+	json_object(&json);
+	json_put_text(&json, "what", invocation->arguments[0]);
+	json_put_text(&json, "component", invocation_option(invocation, "component"));
+	json_end_object(&json);
+	cJSON *answer;
+	enum rc rc = call(invocation, "POST", "/api/ops/v1/deploys", buf_str(&body), &answer);
+	buf_release(&body);
+	if (rc != RC_OK)
+		return invocation_failed(invocation);
+	cJSON_Delete(answer);
+	return invocation_print(STR("marked\n"));
 }
 
 int app_reload(struct invocation *invocation)

@@ -11,6 +11,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "collect/collect.h"
+#include "base/json.h"
+#include "ledger/ledger.h"
 #include "promise/promise.h"
 #include "sys/clock_socket.h"
 #include "sys/file.h"
@@ -30,6 +32,7 @@ struct app {
 	struct clock turned; /* test builds */
 	struct loop *loop;
 	struct plan *plan;
+	struct ledger *ledger;
 	struct tsdb *tsdb;
 	struct http_client *client;
 	struct collect *collect;
@@ -41,6 +44,32 @@ struct app {
 	struct clock_socket *clock_socket;
 #endif
 };
+
+/* ---- the journal ---- */
+
+static void record(struct app *app, const char *kind, const char *subject, const char *summary,
+		   struct str details)
+{
+	struct arena arena;
+	struct cx cx;
+	struct ledger_entry entry = {str_of(kind), STR("backline"), str_of(subject),
+				     str_of(summary), details};
+	arena_init(&arena, 4096);
+	cx_init(&cx, &arena, app->clock);
+	if (ledger_append(&cx, app->ledger, &entry, NULL, NULL) != RC_OK)
+		log_failure(&cx, "an entry of the journal is lost");
+	arena_release(&arena);
+}
+
+static void promise_changed(void *context, const struct promise *promise, enum promise_state from,
+			    const struct promise_verdict *now)
+{
+	char summary[256];
+	snprintf(summary, sizeof(summary), "%s to %s: %s", promise_state_name(from),
+		 promise_state_name(now->state), now->evidence);
+	log_info("a promise changed", F_TEXT("promise", promise->id), F_TEXT("what", summary));
+	record(context, "promise", promise->id, summary, STR(""));
+}
 
 /* ---- the plan ---- */
 
@@ -92,21 +121,42 @@ static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
 
 static const char *const change_words[] = {"added", "removed", "weakened", "changed"};
 
-static enum rc judge_changes(struct cx *cx, const struct app *app, const struct plan *next,
-			     bool accept, struct buf *told)
+static void put_changes(struct buf *out, const struct plan_change *changes, size_t count)
+{
+	struct json json;
+	json_init(&json, out);
+	json_array(&json);
+	for (size_t i = 0; i < count; i++) {
+		json_object(&json);
+		json_put_text(&json, "what", change_words[changes[i].kind]);
+		json_put_text(&json, "promise", changes[i].promise_id);
+		json_put_text(&json, "before", changes[i].before);
+		json_put_text(&json, "after", changes[i].after);
+		json_end_object(&json);
+	}
+	json_end_array(&json);
+}
+
+/* Journals the difference; RC_CONFLICT when an enforced promise would vanish. */
+static enum rc judge_changes(struct cx *cx, struct app *app, const struct plan *next, bool accept,
+			     struct buf *told)
 {
 	struct plan_change *changes;
+	struct buf details = BUF_INIT;
 	size_t count, vanishing = 0;
+	char summary[160];
 	TRY(manual_compare(cx, app->plan, next, &changes, &count));
 	for (size_t i = 0; i < count; i++) {
 		vanishing += changes[i].kind == PLAN_REMOVED && changes[i].enforced;
 		buf_printf(told, "%s: %s\n", change_words[changes[i].kind], changes[i].promise_id);
-		log_info("the manual changed", F_TEXT("what", change_words[changes[i].kind]),
-			 F_TEXT("promise", changes[i].promise_id),
-			 F_TEXT("before", changes[i].before == NULL ? "" : changes[i].before),
-			 F_TEXT("after", changes[i].after == NULL ? "" : changes[i].after));
 	}
-	if (vanishing == 0 || accept)
+	bool taken = vanishing == 0 || accept;
+	put_changes(&details, changes, count);
+	snprintf(summary, sizeof(summary), "%s: %zu changes, %zu enforced promises vanish",
+		 taken ? "reloaded" : "refused", count, vanishing);
+	record(app, "reload", next->digest, summary, buf_str(&details));
+	buf_release(&details);
+	if (taken)
 		return RC_OK;
 	enum rc rc = cx_fail(cx, RC_CONFLICT,
 			     "%zu enforced promise%s would vanish; the old plan goes on", vanishing,
@@ -194,6 +244,10 @@ static void self_metrics(void *context, struct buf *out)
 
 static enum rc open_store(struct cx *cx, struct app *app)
 {
+	char *ledger_path = file_join(cx, app->data, "ledger.db");
+	if (ledger_path == NULL)
+		return RC_LIMIT;
+	TRY(ledger_open(cx, app->loop, ledger_path, &app->ledger));
 	struct tsdb_options store = {.directory = file_join(cx, app->data, "metrics"),
 				     .loop = app->loop,
 				     .sync_every = {1000}};
@@ -207,7 +261,10 @@ static enum rc open_store(struct cx *cx, struct app *app)
 					     .self = self_metrics,
 					     .self_context = app};
 	TRY(collect_open(cx, &collecting, &app->collect));
-	struct promise_options judging = {.loop = app->loop, .source = promql_source_of(app->tsdb)};
+	struct promise_options judging = {.loop = app->loop,
+					  .source = promql_source_of(app->tsdb),
+					  .changed = promise_changed,
+					  .context = app};
 	return promise_open(cx, &judging, &app->promises);
 }
 
@@ -238,7 +295,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .data_path = app->data,
 				      .tsdb = app->tsdb,
 				      .promises = app->promises,
-				      .collect = app->collect,
+				      .collect = app->collect, .ledger = app->ledger,
 				      .plan = present_plan,
 				      .reload = reload,
 				      .context = app};
@@ -313,6 +370,7 @@ static enum rc open_all(struct cx *cx, struct app *app)
 	app->plan = NULL;
 	TRY(use_plan(cx, app, plan));
 	TRY(open_web(cx, app));
+	record(app, "start", app->plan->digest, "backline " BACKLINE_VERSION " started", STR(""));
 	return open_watches(cx, app);
 }
 
@@ -338,6 +396,10 @@ static void close_all(struct app *app)
 		promise_close(&app->promises);
 	if (app->tsdb != NULL)
 		tsdb_close(&app->tsdb);
+	if (app->ledger != NULL) {
+		record(app, "stop", "", "backline stopped", STR(""));
+		ledger_close(&app->ledger);
+	}
 	if (app->plan != NULL)
 		plan_unref(&app->plan);
 	if (app->loop != NULL)

@@ -120,16 +120,15 @@ static void set_verdict(struct promises *promises, const struct promise *promise
 		kept->verdict.evidence = kept->evidence;
 		map_put(&promises->verdicts, str_of(promise->id), kept);
 	}
-	if (kept->verdict.state != state) {
-		log_info("a promise changed", F_TEXT("promise", promise->id),
-			 F_TEXT("from", promise_state_name(kept->verdict.state)),
-			 F_TEXT("to", promise_state_name(state)), F_TEXT("evidence", evidence));
+	enum promise_state from = kept->verdict.state;
+	if (from != state)
 		kept->verdict.since = now;
-	}
 	kept->verdict.state = state;
 	if (proved)
 		kept->verdict.proved = now;
 	snprintf(kept->evidence, sizeof(kept->evidence), "%s", evidence);
+	if (from != state && promises->options.changed != NULL)
+		promises->options.changed(promises->options.context, promise, from, &kept->verdict);
 }
 
 static void format_value(const struct threshold *threshold, double value,

@@ -26,6 +26,10 @@ struct promise_options {
 	struct loop *loop;
 	struct promql_source source;
 	struct dur every; /* default 15 s */
+	/* Told on the loop when a promise changes its state. May be NULL. */
+	void (*changed)(void *context, const struct promise *promise, enum promise_state from,
+			const struct promise_verdict *now);
+	void *context;
 };
 
 enum rc promise_open(struct cx *cx, const struct promise_options *options,

@@ -125,8 +125,8 @@ void tsdb_compact_when_due(struct tsdb *tsdb)
 	/* a sample from the future must neither drop what is kept nor cut the present away */
 	int64_t now_ms = clock_wall(loop_clock(tsdb->options.loop)).ms;
 	int64_t newest_ms = head->max_ms < now_ms ? head->max_ms : now_ms;
-	if (tsdb->compacting || tsdb->pending.n > 0 || tsdb->state != RC_OK || head->min_ms > head->max_ms ||
-	    newest_ms - head->min_ms < span + span / 2)
+	if (tsdb->compacting || tsdb->pending.n > 0 || tsdb->state != RC_OK ||
+	    head->min_ms > head->max_ms || newest_ms - head->min_ms < span + span / 2)
 		return;
 	drop_old_blocks(tsdb, newest_ms);
 	int64_t start = head->min_ms - ((head->min_ms % span) + span) % span;

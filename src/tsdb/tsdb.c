@@ -32,7 +32,8 @@ static enum rc check_labels(struct cx *cx, const struct labels *labels)
 				       STR_ARG(label->name));
 		if (label->value.n == 0 ||
 		    (i > 0 && str_compare(labels->v[i - 1].name, label->name) >= 0))
-			return cx_fail(cx, RC_INVALID, "labels are empty or not in order at '" STR_FMT "'",
+			return cx_fail(cx, RC_INVALID,
+				       "labels are empty or not in order at '" STR_FMT "'",
 				       STR_ARG(label->name));
 	}
 	return RC_OK;

@@ -165,7 +165,10 @@ void web_first_consume(struct http_request *request, void *context)
 		return;
 	}
 	web->first_token[0] = '\0'; /* consumed */
-	log_info("the administrator signed in by the one-time link");
+	struct ledger_entry entry = {STR("sign-in"), STR("administrator"), STR(""),
+				     STR("signed in by the one-time link"), STR("")};
+	if (ledger_append(cx, web->options.ledger, &entry, NULL, NULL) != RC_OK)
+		log_failure(cx, "a sign-in is not on the journal");
 	char *cookie = cx_printf(cx, COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld",
 				 secret, SESSION_MS / 1000);
 	http_reply_header(request, "Set-Cookie", cookie == NULL ? "" : cookie);

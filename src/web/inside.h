@@ -46,6 +46,11 @@ void web_promises(struct http_request *request, void *context);
 void web_components(struct http_request *request, void *context);
 void web_status(struct http_request *request, void *context);
 void web_reload(struct http_request *request, void *context);
+/* journal.c */
+void web_journal(struct http_request *request, void *context);
+void web_deploy(struct http_request *request, void *context);
+/* Who the request is from, for the journal. */
+struct str web_actor(const struct http_request *request);
 /* pages.c */
 void web_overview(struct http_request *request, void *context);
 void web_promises_page(struct http_request *request, void *context);

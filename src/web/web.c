@@ -135,6 +135,8 @@ static const struct http_route routes[] = {
 	{"GET", "/api/ops/v1/promises", HTTP_SESSION, "read", 0, web_promises, NULL},
 	{"GET", "/api/ops/v1/components", HTTP_SESSION, "read", 0, web_components, NULL},
 	{"GET", "/api/ops/v1/status", HTTP_SESSION, "read", 0, web_status, NULL},
+	{"GET", "/api/ops/v1/journal", HTTP_SESSION, "read", 0, web_journal, NULL},
+	{"POST", "/api/ops/v1/deploys", HTTP_SESSION, "write", 65536, web_deploy, NULL},
 	{"POST", "/api/ops/v1/reload", HTTP_SESSION, "admin", 4096, web_reload, NULL},
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))

@@ -4,6 +4,7 @@
 #define WEB_WEB_H
 
 #include "collect/collect.h"
+#include "ledger/ledger.h"
 #include "promise/promise.h"
 #include "promql/promql.h"
 #include "sys/http_server.h"
@@ -20,6 +21,7 @@ struct web_options {
 	struct tsdb *tsdb;
 	struct promises *promises;
 	struct collect *collect;
+	struct ledger *ledger;
 	struct plan *(*plan)(void *context); /* the present one, not counted */
 	/* Reads the files again. RC_INVALID when they do not compile, RC_CONFLICT when an enforced
 	 * promise would vanish and accept is false; the text for people goes to `out`. */

@@ -21,7 +21,7 @@ struct head_series {
 	int64_t *t_ms; /* open samples, in order */
 	double *values;
 	uint16_t open, capacity;
-	bool logged; /* stands in the write-ahead log */
+	bool logged;      /* stands in the write-ahead log */
 	bool has_pending; /* the batch under way holds samples; its newest: */
 	int64_t pending_ms;
 	double pending_value;

@@ -294,8 +294,7 @@ static enum rc map_segment(struct cx *cx, const char *path, struct str *out)
 		}
 		map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	}
-	enum rc rc = map == MAP_FAILED ? cx_fail_os(cx, RC_IO, "could not read '%s'", path)
-				       : RC_OK;
+	enum rc rc = map == MAP_FAILED ? cx_fail_os(cx, RC_IO, "could not read '%s'", path) : RC_OK;
 	if (rc == RC_OK)
 		*out = str_make(map, (size_t)status.st_size);
 	if (fd >= 0)
@@ -312,7 +311,8 @@ static enum rc replay_segment(struct cx *cx, const char *path, bool is_last,
 	    bytes.p[WAL_MAGIC_BYTES - 1] != WAL_MAGIC[WAL_MAGIC_BYTES - 1]) {
 		int version = bytes.p[WAL_MAGIC_BYTES - 1];
 		munmap((void *)(uintptr_t)bytes.p, bytes.n);
-		return cx_fail(cx, RC_UNSUPPORTED, "version %d of '%s' is not known", version, path);
+		return cx_fail(cx, RC_UNSUPPORTED, "version %d of '%s' is not known", version,
+			       path);
 	}
 	size_t good = tsdb_wal_read(cx, bytes, reader);
 	if (good < bytes.n)

@@ -1,0 +1,61 @@
+/* The ledger: what happened, append-only, each entry hashing the one before it.
+ *
+ * An entry hashes a salted digest of its payload, and the payload stands in a row of its own that
+ * may be erased (privacy, retention) without breaking the chain. Writes are grouped: what queued
+ * while a commit ran is committed at once, durably, on an I/O worker. Format:
+ * docs/formats/ledger.md. */
+#ifndef LEDGER_LEDGER_H
+#define LEDGER_LEDGER_H
+
+#include "base/cx.h"
+#include "sys/loop.h"
+
+struct ledger;
+
+struct ledger_entry {
+	struct str kind;    /* "reload", "deploy", "promise", "start", "stop", "sign-in" */
+	struct str actor;   /* who: a person, or "backline" */
+	struct str subject; /* what it is about: a promise's id, a component */
+	struct str summary; /* one line for people */
+	struct str details; /* JSON, or "" */
+};
+
+/* Opens or makes the file; blocking, at start. */
+enum rc ledger_open(struct cx *cx, struct loop *loop, const char *path,
+		    struct ledger **out) NODISCARD;
+/* Commits what is queued, then closes. */
+void ledger_close(struct ledger **ledger);
+
+/* Queues an entry, stamped with the present time; everything is copied. `done` (may be NULL) runs
+ * on the loop once it is durable, or with the failure. RC_BUSY when too many wait. Loop thread. */
+enum rc ledger_append(struct cx *cx, struct ledger *ledger, const struct ledger_entry *entry,
+		      void (*done)(void *context, enum rc rc), void *context) NODISCARD;
+
+struct ledger_row {
+	int64_t seq;
+	struct wall at;
+	struct str kind, actor, subject, summary, details; /* the last two "" when erased */
+	bool erased;
+};
+
+/* The newest `limit` entries with seq below `before` (0: all), newest first, in cx->arena.
+ * Blocking: on a worker or at the command line; opens the file for itself, read only. */
+enum rc ledger_read(struct cx *cx, const char *path, int64_t before, size_t limit,
+		    struct ledger_row **out, size_t *count) NODISCARD;
+
+struct ledger_report {
+	int64_t entries, erased;
+	int64_t bad_seq;   /* 0 when whole */
+	char problem[200]; /* "" when whole */
+};
+/* Walks the chain from its first entry. RC_OK with the report also when something is wrong.
+ * Blocking. */
+enum rc ledger_verify(struct cx *cx, const char *path, struct ledger_report *out) NODISCARD;
+
+struct ledger_stats {
+	uint64_t entries, commits, failures;
+	size_t waiting;
+};
+void ledger_stats(const struct ledger *ledger, struct ledger_stats *out);
+
+#endif
