@@ -36,12 +36,14 @@ static void put_rows(struct buf *out, const struct ledger_row *rows, size_t coun
 static int print_rows(struct invocation *invocation, struct str json)
 {
 	static const struct table_column columns[] = {
-		{"SEQ", "seq"}, {"AT", "at"}, {"KIND", "kind"}, {"ACTOR", "actor"}, {"WHAT", "summary"},
+		{"SEQ", "seq"},     {"AT", "at"},        {"KIND", "kind"},
+		{"ACTOR", "actor"}, {"WHAT", "summary"},
 	};
 	struct buf out = BUF_INIT;
 	cJSON *rows = cJSON_ParseWithLength(json.p, json.n);
-	enum rc rc = table_print(&invocation->cx, &out, rows, columns, sizeof(columns) / sizeof(columns[0]),
-				 invocation->columns, "the journal is empty");
+	enum rc rc = table_print(&invocation->cx, &out, rows, columns,
+				 sizeof(columns) / sizeof(columns[0]), invocation->columns,
+				 "the journal is empty");
 	int status = rc == RC_OK ? invocation_print(buf_str(&out)) : invocation_failed(invocation);
 	cJSON_Delete(rows);
 	buf_release(&out);
@@ -93,11 +95,12 @@ int app_journal_verify(struct invocation *invocation)
 		json_end_object(&json);
 		buf_putc(&out, '\n');
 	} else if (report.bad_seq == 0) {
-		buf_printf(&out, "whole: %lld entries, %lld payloads erased\n", (long long)report.entries,
-			   (long long)report.erased);
+		buf_printf(&out, "whole: %lld entries, %lld payloads erased\n",
+			   (long long)report.entries, (long long)report.erased);
 	} else {
 		buf_printf(&out, "BROKEN at entry %lld: %s; %lld entries before it are whole\n",
-			   (long long)report.bad_seq, report.problem, (long long)(report.bad_seq - 1));
+			   (long long)report.bad_seq, report.problem,
+			   (long long)(report.bad_seq - 1));
 	}
 	int status = invocation_print(buf_str(&out));
 	buf_release(&out);

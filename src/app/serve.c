@@ -295,7 +295,8 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .data_path = app->data,
 				      .tsdb = app->tsdb,
 				      .promises = app->promises,
-				      .collect = app->collect, .ledger = app->ledger,
+				      .collect = app->collect,
+				      .ledger = app->ledger,
 				      .plan = present_plan,
 				      .reload = reload,
 				      .context = app};

@@ -65,7 +65,8 @@ static bool same_bytes(struct str stored, const unsigned char *expected)
 	return stored.n == LEDGER_HASH_BYTES && memcmp(stored.p, expected, LEDGER_HASH_BYTES) == 0;
 }
 
-/* seq, at_ms, kind, actor, subject, payload_digest, previous, hash, salt, summary, details */
+/* seq, at_ms, kind, actor, subject, payload_digest, previous, hash, salt, summary, details, and
+ * whether an entry says that the payload was erased */
 static bool check_entry(struct walk *w, sqlite3_stmt *row)
 {
 	int64_t seq = sqlite3_column_int64(row, 0);
@@ -90,7 +91,9 @@ static bool check_entry(struct walk *w, sqlite3_stmt *row)
 	w->report->entries++;
 	if (sqlite3_column_type(row, 8) == SQLITE_NULL) {
 		w->report->erased++;
-		return true;
+		return sqlite3_column_int(row, 11) == 1 ||
+		       broken(w, seq,
+			      "the payload is missing, and no entry says that it was erased");
 	}
 	ledger_hash_payload(ledger_sql_text(row, 8), ledger_sql_text(row, 9),
 			    ledger_sql_text(row, 10), payload);
@@ -117,10 +120,10 @@ static enum rc walk_chain(struct cx *cx, sqlite3 *db, struct walk *w)
 	int code = SQLITE_DONE;
 	TRY(ledger_sql_prepare(
 		cx, db,
-		"SELECT j.seq, at_ms, kind, actor, subject, payload_digest, previous, hash, salt, "
-		"summary, details FROM journal j LEFT JOIN journal_payload p ON p.seq = j.seq "
-		"ORDER "
-		"BY j.seq",
+		"SELECT j.seq, at_ms, kind, actor, subject, payload_digest, previous, hash, "
+		"salt, summary, details, CASE WHEN salt IS NULL THEN EXISTS (SELECT 1 FROM "
+		"journal e WHERE e.kind = 'erase' AND e.subject = CAST(j.seq AS TEXT)) END FROM "
+		"journal j LEFT JOIN journal_payload p ON p.seq = j.seq ORDER BY j.seq",
 		&row));
 	bool whole = true;
 	while (whole && (code = sqlite3_step(row)) == SQLITE_ROW)

@@ -76,14 +76,18 @@ void web_journal(struct http_request *request, void *context)
 	const struct web *web = context;
 	struct cx *cx = http_request_cx(request);
 	struct journal_job *j = heap_alloc(sizeof(*j));
-	*j = (struct journal_job){.job = {.run = journal_run, .done = journal_done}, .request = request,
-				  .limit = 50, .path = heap_printf("%s/ledger.db", web->data_path)};
+	*j = (struct journal_job){.job = {.run = journal_run, .done = journal_done},
+				  .request = request,
+				  .limit = 50,
+				  .path = heap_printf("%s/ledger.db", web->data_path)};
 	enum rc rc = RC_OK;
 	if (!number_param(request, "limit", JOURNAL_MOST, &j->limit) ||
 	    !number_param(request, "before", INT64_MAX, &j->before))
-		rc = cx_fail(cx, RC_INVALID, "limit is 1 to %d, before a number of an entry", JOURNAL_MOST);
+		rc = cx_fail(cx, RC_INVALID, "limit is 1 to %d, before a number of an entry",
+			     JOURNAL_MOST);
 	if (rc == RC_OK)
-		rc = loop_post(cx, web->options.loop, LOOP_IO, &j->job, JOURNAL_BUDGET_BYTES, MONO_NEVER);
+		rc = loop_post(cx, web->options.loop, LOOP_IO, &j->job, JOURNAL_BUDGET_BYTES,
+			       MONO_NEVER);
 	if (rc == RC_OK)
 		return;
 	http_reply_error(request, cx);
@@ -121,11 +125,12 @@ void web_deploy(struct http_request *request, void *context)
 	const char *what = text_of(body, "what");
 	enum rc rc = RC_OK;
 	if (what[0] == '\0' || strlen(what) > WHAT_LIMIT_BYTES) {
-		rc = cx_fail(cx, RC_INVALID, "a deploy needs \"what\", of at most %d bytes", WHAT_LIMIT_BYTES);
+		rc = cx_fail(cx, RC_INVALID, "a deploy needs \"what\", of at most %d bytes",
+			     WHAT_LIMIT_BYTES);
 		cx_hint(cx, "Send for example {\"what\": \"api 2.14.0\", \"component\": \"api\"}.");
 	}
-	struct ledger_entry entry = {STR("deploy"), web_actor(request), str_of(text_of(body, "component")),
-				     str_of(what), raw};
+	struct ledger_entry entry = {STR("deploy"), web_actor(request),
+				     str_of(text_of(body, "component")), str_of(what), raw};
 	if (rc == RC_OK)
 		rc = ledger_append(cx, web->options.ledger, &entry, deploy_recorded, request);
 	cJSON_Delete(body);
