@@ -235,6 +235,96 @@ static void labels_are_listed_by_name_and_value(void **state)
 	tsdb_close(&tsdb);
 }
 
+static void write_segment(uint64_t number, const struct buf *records)
+{
+	struct buf bytes = BUF_INIT;
+	char *wal = file_join(&cx, scratch, "wal");
+	assert_int_equal(file_make_dirs(&cx, wal, 0700), RC_OK);
+	buf_put(&bytes, "BLWAL\0\0\1", 8);
+	buf_put_str(&bytes, buf_str(records));
+	char *path = cx_printf(&cx, "%s/%08llu", wal, (unsigned long long)number);
+	assert_int_equal(file_write_atomic(&cx, path, buf_str(&bytes), 0600), RC_OK);
+	buf_release(&bytes);
+}
+
+static void log_one(struct buf *out, uint64_t ref, const char *name, int64_t t_ms, double value)
+{
+	struct labels labels;
+	assert_int_equal(labels_of(&cx, &labels, "__name__", name, NULL), RC_OK);
+	tsdb_wal_put_series(out, ref, &labels);
+	size_t at = tsdb_wal_begin_samples(out);
+	tsdb_wal_put_sample(out, ref, t_ms, value);
+	tsdb_wal_end_samples(out, at);
+}
+
+/* A kill between the new segment and the removal of the old ones leaves both. */
+static void a_number_given_to_another_series_loses_nothing(void **state)
+{
+	(void)state;
+	struct buf first = BUF_INIT, second = BUF_INIT;
+	log_one(&first, 1, "a", 1000, 1);
+	log_one(&second, 1, "b", 2000, 2);
+	log_one(&second, 2, "a", 3000, 3);
+	write_segment(1, &first);
+	write_segment(2, &second);
+	buf_release(&first);
+	buf_release(&second);
+	for (int again = 0; again < 2; again++) {
+		struct tsdb *tsdb = open_store((struct tsdb_options){0});
+		struct tsdb_series_list a = get(tsdb, "a"), b = get(tsdb, "b");
+		assert_int_equal(a.n, 1);
+		assert_int_equal(a.v[0].sample_count, 2);
+		assert_true(a.v[0].values[1] == 3);
+		assert_int_equal(b.n, 1);
+		assert_int_equal(b.v[0].sample_count, 1);
+		assert_int_equal(put(tsdb, "c", "x", 5000, 1), RC_OK);
+		tsdb_close(&tsdb);
+	}
+}
+
+static void a_log_of_an_unknown_version_is_refused(void **state)
+{
+	(void)state;
+	struct tsdb_options options = {.directory = scratch};
+	struct tsdb *tsdb;
+	assert_int_equal(file_make_dirs(&cx, file_join(&cx, scratch, "wal"), 0700), RC_OK);
+	char *path = file_join(&cx, scratch, "wal/00000001");
+	assert_int_equal(file_write_atomic(&cx, path, STR("BLWAL\0\0\x02"), 0600), RC_OK);
+	assert_int_equal(tsdb_open(&cx, &options, &tsdb), RC_UNSUPPORTED);
+}
+
+static void one_batch_is_judged_as_several_are(void **state)
+{
+	(void)state;
+	struct tsdb *tsdb = open_store((struct tsdb_options){0});
+	struct sample_sink sink = tsdb_sink(tsdb);
+	struct labels labels;
+	uint64_t ref = 0;
+	assert_int_equal(labels_of(&cx, &labels, "__name__", "a", NULL), RC_OK);
+	assert_int_equal(sink.append(sink.self, &cx, &labels, &ref, 1000000, 1), RC_OK);
+	assert_int_equal(sink.append(sink.self, &cx, &labels, &ref, 1000000, 1), RC_OK);
+	assert_int_equal(sink.append(sink.self, &cx, &labels, &ref, 1000000, 2), RC_CONFLICT);
+	assert_int_equal(sink.append(sink.self, &cx, &labels, &ref, 1000, 2), RC_CONFLICT);
+	assert_int_equal(get(tsdb, "a").n, 0); /* not committed yet */
+	assert_int_equal(sink.commit(sink.self, &cx), RC_OK);
+	assert_int_equal(get(tsdb, "a").v[0].sample_count, 1);
+	tsdb_close(&tsdb);
+}
+
+static void labels_the_log_could_not_read_back_are_refused(void **state)
+{
+	(void)state;
+	struct tsdb *tsdb = open_store((struct tsdb_options){0});
+	struct sample_sink sink = tsdb_sink(tsdb);
+	struct label pairs[2] = {{STR("b"), STR("1")}, {STR("a"), STR("2")}};
+	struct label bad = {STR("a-b"), STR("1")};
+	struct labels unsorted = {pairs, 2}, misnamed = {&bad, 1};
+	uint64_t ref = 0;
+	assert_int_equal(sink.append(sink.self, &cx, &unsorted, &ref, 1, 1), RC_INVALID);
+	assert_int_equal(sink.append(sink.self, &cx, &misnamed, &ref, 1, 1), RC_INVALID);
+	tsdb_close(&tsdb);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -245,6 +335,10 @@ int main(void)
 		CASE(a_torn_tail_costs_only_what_was_torn),
 		CASE(old_spans_become_blocks_and_stay_readable),
 		CASE(labels_are_listed_by_name_and_value),
+		CASE(a_number_given_to_another_series_loses_nothing),
+		CASE(a_log_of_an_unknown_version_is_refused),
+		CASE(one_batch_is_judged_as_several_are),
+		CASE(labels_the_log_could_not_read_back_are_refused),
 	};
 	return cmocka_run_group_tests_name("tsdb", tests, NULL, NULL);
 }
