@@ -184,6 +184,26 @@ def test_malformed_requests_shift_nothing():
         assert b"200 OK" in raw(b.port, good)
 
 
+def test_what_happens_stands_on_the_journal():
+    with scratch() as where, Targets() as targets:
+        with Backline(where, **write(where, targets)) as b:
+            b.cli("deploy", "api 2.14.0", "--component", "shop")
+            assert request(b.base + "/api/ops/v1/deploys", {"component": "x"}, "POST")[0] == 400
+            (where / "manual.md").write_text(MANUAL.replace("> 2s", "> 1s"))
+            entries = wait_until(lambda: [e for e in b.get("/api/ops/v1/journal?limit=100")["data"]["entries"]
+                                          if e["kind"] == "reload"], "the reload is recorded")
+            assert "1 changes" in entries[0]["summary"], entries
+        kinds = [e["kind"] for e in json.loads(b.cli("journal", "list", "--json").stdout)]
+        assert kinds[0] == "stop" and kinds[-1] == "start" and "deploy" in kinds, kinds
+        assert "whole" in b.cli("journal", "verify").stdout
+        ledger = b.data / "ledger.db"
+        data = ledger.read_bytes()
+        assert data.count(b"api 2.14.0") >= 1
+        ledger.write_bytes(data.replace(b"api 2.14.0", b"api 2.14.1"))
+        verdict = b.cli("journal", "verify", check=False)
+        assert verdict.returncode == 1 and "BROKEN" in verdict.stdout, verdict.stdout
+
+
 def test_a_second_backline_is_refused_and_bad_usage_told():
     with scratch() as where, Backline(where) as b:
         again = b.cli("serve", "--listen", "127.0.0.1:0", check=False)
