@@ -106,6 +106,18 @@ int app_promises(struct invocation *invocation)
 		    "no promises: the manual makes none");
 }
 
+int app_alerts(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"STATE", "state"},
+		{"SEVERITY", "labels.severity"},
+		{"COMPONENT", "labels.component"},
+		{"SINCE", "activeAt"},
+		{"WHAT", "annotations.summary"},
+	};
+	return LIST(invocation, "/api/v1/alerts", "alerts", columns, "nothing fires");
+}
+
 int app_deploy(struct invocation *invocation)
 {
 	struct buf body = BUF_INIT;

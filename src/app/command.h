@@ -61,6 +61,7 @@ int app_rules_print(struct invocation *invocation);
 int app_completion(struct invocation *invocation);
 int app_manpage(struct invocation *invocation);
 int app_promises(struct invocation *invocation);
+int app_alerts(struct invocation *invocation);
 int app_journal_list(struct invocation *invocation);
 int app_journal_verify(struct invocation *invocation);
 int app_deploy(struct invocation *invocation);

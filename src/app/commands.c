@@ -86,6 +86,13 @@ const struct command app_commands[] = {
 		.run = app_query,
 	},
 	{
+		.name = "alerts",
+		.arguments = "",
+		.summary = "List what fires or is about to",
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_alerts,
+	},
+	{
 		.name = "journal list",
 		.arguments = "",
 		.summary = "List what happened, newest first",

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "alert/alert.h"
 #include "app/command.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "collect/collect.h"
 #include "base/json.h"
 #include "ledger/ledger.h"
+#include "rules/rules.h"
 #include "promise/promise.h"
 #include "sys/clock_socket.h"
 #include "sys/file.h"
@@ -36,6 +38,8 @@ struct app {
 	struct tsdb *tsdb;
 	struct http_client *client;
 	struct collect *collect;
+	struct alerts *alerts;
+	struct rules *rules;
 	struct promises *promises;
 	struct web *web;
 	struct watch *watches[2];
@@ -69,6 +73,32 @@ static void promise_changed(void *context, const struct promise *promise, enum p
 		 promise_state_name(now->state), now->evidence);
 	log_info("a promise changed", F_TEXT("promise", promise->id), F_TEXT("what", summary));
 	record(context, "promise", promise->id, summary, STR(""));
+}
+
+static void alert_changed(void *context, const struct alert *alert)
+{
+	char subject[128], summary[320];
+	struct buf details = BUF_INIT;
+	snprintf(subject, sizeof(subject), STR_FMT, STR_ARG(alert->rule_id));
+	snprintf(summary, sizeof(summary), "%s: " STR_FMT, alert_state_name(alert->state),
+		 STR_ARG(labels_get(&alert->annotations, STR("summary"))));
+	labels_print(&details, &alert->labels);
+	log_warn("an alert changed", F_TEXT("alert", subject), F_TEXT("what", summary));
+	record(context, "alert", subject, summary, buf_str(&details));
+	buf_release(&details);
+}
+
+static void rule_failed(void *context, struct str rule_id, struct str failure)
+{
+	char subject[128], summary[320];
+	snprintf(subject, sizeof(subject), STR_FMT, STR_ARG(rule_id));
+	if (failure.n == 0)
+		snprintf(summary, sizeof(summary), "evaluated again");
+	else
+		snprintf(summary, sizeof(summary), "cannot be evaluated: " STR_FMT,
+			 STR_ARG(failure));
+	log_warn("a rule changed", F_TEXT("rule", subject), F_TEXT("what", summary));
+	record(context, "rule", subject, summary, STR(""));
 }
 
 /* ---- the plan ---- */
@@ -114,6 +144,7 @@ static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
 		plan_unref(&app->plan);
 	app->plan = plan;
 	promise_set_plan(app->promises, plan);
+	rules_set_plan(app->rules, plan);
 	return collect_set_plan(cx, app->collect, plan);
 }
 
@@ -261,6 +292,13 @@ static enum rc open_store(struct cx *cx, struct app *app)
 					     .self = self_metrics,
 					     .self_context = app};
 	TRY(collect_open(cx, &collecting, &app->collect));
+	struct alert_options alerting = {
+		.changed = alert_changed, .failed = rule_failed, .context = app};
+	TRY(alert_open(cx, &alerting, &app->alerts));
+	struct rules_options evaluating = {.loop = app->loop,
+					   .source = promql_source_of(app->tsdb),
+					   .sink = alert_sink(app->alerts)};
+	TRY(rules_open(cx, &evaluating, &app->rules));
 	struct promise_options judging = {.loop = app->loop,
 					  .source = promql_source_of(app->tsdb),
 					  .changed = promise_changed,
@@ -297,6 +335,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .promises = app->promises,
 				      .collect = app->collect,
 				      .ledger = app->ledger,
+				      .alerts = app->alerts,
 				      .plan = present_plan,
 				      .reload = reload,
 				      .context = app};
@@ -393,6 +432,10 @@ static void close_all(struct app *app)
 		http_client_close(&app->client); /* before collect: it is told that its calls end */
 	if (app->collect != NULL)
 		collect_close(&app->collect);
+	if (app->rules != NULL)
+		rules_close(&app->rules);
+	if (app->alerts != NULL)
+		alert_close(&app->alerts);
 	if (app->promises != NULL)
 		promise_close(&app->promises);
 	if (app->tsdb != NULL)

@@ -40,6 +40,7 @@ void web_series(struct http_request *request, void *context);
 void web_labels(struct http_request *request, void *context);
 void web_label_values(struct http_request *request, void *context);
 void web_targets(struct http_request *request, void *context);
+void web_alerts(struct http_request *request, void *context);
 void web_buildinfo(struct http_request *request, void *context);
 /* operations.c */
 void web_promises(struct http_request *request, void *context);

@@ -274,12 +274,36 @@ static void put_target(void *context, const struct collect_target *target)
 	buf_puts(out, "</td></tr>");
 }
 
+static void put_alert(void *context, const struct alert *alert)
+{
+	struct buf *out = context;
+	char since[CLOCK_TEXT_BYTES];
+	bool vanished = str_is(labels_get(&alert->labels, STR("severity")), "vanished");
+	bool critical = str_is(labels_get(&alert->labels, STR("severity")), "critical");
+	clock_format(alert->active_since, since);
+	buf_puts(out, "<tr><td>");
+	put_state(out, alert->state == ALERT_PENDING ? (struct shown){"unproven", "Pending"}
+		       : vanished                    ? (struct shown){"unproven", "Vanished"}
+		       : critical                    ? (struct shown){"broken", "Critical"}
+						     : (struct shown){"warning", "Warning"});
+	buf_puts(out, "</td><td>");
+	buf_put_html(out, labels_get(&alert->annotations, STR("summary")));
+	buf_printf(out, "<br><span class=meta>since %s</span></td></tr>", since);
+}
+
 void web_overview(struct http_request *request, void *context)
 {
 	struct web *web = context;
 	const struct plan *plan = web->options.plan(web->options.context);
-	struct buf out = BUF_INIT, targets = BUF_INIT;
+	struct buf out = BUF_INIT, targets = BUF_INIT, alerts = BUF_INIT;
 	begin_page(&out, plan, "Overview", "/");
+	alert_each(web->options.alerts, put_alert, &alerts);
+	if (alerts.length > 0)
+		buf_printf(&out,
+			   "<section class='card fires'><h2>What "
+			   "fires</h2><table>%s</table></section>",
+			   alerts.data);
+	buf_release(&alerts);
 	buf_puts(&out, "<div class=grid>");
 	for (int need = 3; need >= 0; need--)
 		for (size_t i = 0; i < plan->threshold_count; i++)
@@ -345,7 +369,7 @@ static void put_promise(struct buf *out, const struct promise *promise,
 
 void web_promises_page(struct http_request *request, void *context)
 {
-	static const enum promise_state order[] = {PROMISE_BROKEN, PROMISE_KEPT, PROMISE_UNPROVEN};
+	static const enum promise_state order[] = {PROMISE_BROKEN, PROMISE_UNPROVEN, PROMISE_KEPT};
 	struct web *web = context;
 	const struct plan *plan = web->options.plan(web->options.context);
 	struct buf out = BUF_INIT;

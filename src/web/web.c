@@ -131,6 +131,7 @@ static const struct http_route routes[] = {
 	PROMETHEUS("POST", "/labels", web_labels),
 	PROMETHEUS("GET", "/label/{name}/values", web_label_values),
 	PROMETHEUS("GET", "/targets", web_targets),
+	PROMETHEUS("GET", "/alerts", web_alerts),
 	PROMETHEUS("GET", "/status/buildinfo", web_buildinfo),
 	{"GET", "/api/ops/v1/promises", HTTP_SESSION, "read", 0, web_promises, NULL},
 	{"GET", "/api/ops/v1/components", HTTP_SESSION, "read", 0, web_components, NULL},

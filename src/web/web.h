@@ -3,6 +3,7 @@
 #ifndef WEB_WEB_H
 #define WEB_WEB_H
 
+#include "alert/alert.h"
 #include "collect/collect.h"
 #include "ledger/ledger.h"
 #include "promise/promise.h"
@@ -22,6 +23,7 @@ struct web_options {
 	struct promises *promises;
 	struct collect *collect;
 	struct ledger *ledger;
+	struct alerts *alerts;
 	struct plan *(*plan)(void *context); /* the present one, not counted */
 	/* Reads the files again. RC_INVALID when they do not compile, RC_CONFLICT when an enforced
 	 * promise would vanish and accept is false; the text for people goes to `out`. */

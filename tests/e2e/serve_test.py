@@ -204,6 +204,25 @@ def test_what_happens_stands_on_the_journal():
         assert verdict.returncode == 1 and "BROKEN" in verdict.stdout, verdict.stdout
 
 
+def test_a_crossed_limit_fires_and_is_resolved():
+    manual = MANUAL.replace("| Probe response time | > 2s | > 5s | Performance |",
+                            "| Server availability | < 99.9% | < 99.5% | Availability |")
+    with scratch() as where, Targets() as targets, Backline(where, **write(where, targets, manual)) as b:
+        def states():
+            return {a["labels"]["alertname"]: a for a in b.get("/api/v1/alerts")["data"]["alerts"]}
+        wait_until(lambda: b.query("probe_success"), "probed")
+        assert not states()
+        targets.status = 500
+        fired = wait_until(lambda: states() if len(states()) == 2 else None, "both limits fire")
+        critical = fired["ServerAvailabilityCritical"]
+        assert critical["state"] == "firing" and critical["labels"]["component"] == "shop", critical
+        assert "limit < 99.5%" in critical["annotations"]["summary"], critical
+        assert "What fires" in request(b.base + "/")[1]
+        assert "ServerAvailability" not in b.cli("alerts").stdout and "firing" in b.cli("alerts").stdout
+        kinds = [e for e in b.get("/api/ops/v1/journal?limit=50")["data"]["entries"] if e["kind"] == "alert"]
+        assert len(kinds) == 2 and all(e["summary"].startswith("firing") for e in kinds), kinds
+
+
 def test_a_second_backline_is_refused_and_bad_usage_told():
     with scratch() as where, Backline(where) as b:
         again = b.cli("serve", "--listen", "127.0.0.1:0", check=False)

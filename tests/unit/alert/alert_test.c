@@ -1,0 +1,122 @@
+/* Pending, firing, resolved, by verdicts at given times; and the templates of rules. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "alert/alert.h"
+#include "rules/rules.h"
+
+static struct arena arena;
+static struct cx cx;
+static struct buf told;
+
+static int setup(void **state)
+{
+	(void)state;
+	arena_init(&arena, 1 << 20);
+	cx_init(&cx, &arena, clock_real());
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	arena_release(&arena);
+	buf_release(&told);
+	return 0;
+}
+
+static void on_change(void *context, const struct alert *alert)
+{
+	(void)context;
+	buf_printf(&told, "%s " STR_FMT ";", alert_state_name(alert->state),
+		   STR_ARG(labels_get(&alert->labels, STR("component"))));
+}
+
+static void on_failure(void *context, struct str rule_id, struct str failure)
+{
+	(void)context;
+	buf_printf(&told, STR_FMT " %s;", STR_ARG(rule_id), failure.n > 0 ? "fails" : "works");
+}
+
+/* A verdict at `s` seconds that is true for each letter of `components`. */
+static void say(struct alerts *alerts, int64_t s, const char *components, bool failed)
+{
+	struct verdict_element elements[4] = {0};
+	struct verdict verdict = {.rule_id = STR("r"), .at = {s * 1000}, .hold = {20000}, .failed = failed,
+				  .failure = STR("broken"), .elements = elements};
+	for (const char *c = components; *c != '\0'; c++) {
+		char name[2] = {*c, '\0'};
+		assert_int_equal(labels_of(&cx, &elements[verdict.element_count++].labels, "component", name, NULL),
+				 RC_OK);
+	}
+	struct verdict_sink sink = alert_sink(alerts);
+	assert_int_equal(sink.take(sink.self, &cx, &verdict), RC_OK);
+}
+
+static struct alerts *open_alerts(void)
+{
+	struct alerts *alerts;
+	struct alert_options options = {.changed = on_change, .failed = on_failure};
+	assert_int_equal(alert_open(&cx, &options, &alerts), RC_OK);
+	return alerts;
+}
+
+static void an_alert_fires_after_its_hold_and_is_resolved(void **state)
+{
+	(void)state;
+	struct alerts *alerts = open_alerts();
+	say(alerts, 0, "ab", false);
+	say(alerts, 10, "a", false); /* b is gone before its hold: nobody is told */
+	assert_int_equal(told.length, 0);
+	say(alerts, 20, "ab", false);
+	assert_string_equal(told.data, "firing a;");
+	say(alerts, 30, "ab", false);
+	say(alerts, 40, "b", false);
+	assert_string_equal(told.data, "firing a;firing b;resolved a;");
+	alert_close(&alerts);
+}
+
+static void a_rule_that_fails_resolves_nothing(void **state)
+{
+	(void)state;
+	struct alerts *alerts = open_alerts();
+	say(alerts, 0, "a", false);
+	say(alerts, 20, "a", false);
+	say(alerts, 30, "", true);
+	say(alerts, 40, "", true);
+	assert_string_equal(told.data, "firing a;r fails;");
+	say(alerts, 50, "a", false);
+	say(alerts, 60, "", false);
+	assert_string_equal(told.data, "firing a;r fails;r works;resolved a;");
+	alert_close(&alerts);
+}
+
+static void templates_are_expanded(void **state)
+{
+	(void)state;
+	struct labels labels;
+	struct buf out = BUF_INIT;
+	assert_int_equal(labels_of(&cx, &labels, "component", "api", NULL), RC_OK);
+	rules_expand(&out,
+		     STR("{{ $labels.component }}{{$labels.none}}: {{ $value | humanizePercentage }}, "
+			 "{{$value}}, {{ $value | humanizeDuration }} {{ unknown }} {{ open"),
+		     &labels, 0.25);
+	assert_string_equal(out.data, "api: 25%, 0.25, 250 ms {{ unknown }} {{ open");
+	buf_release(&out);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(an_alert_fires_after_its_hold_and_is_resolved),
+		CASE(a_rule_that_fails_resolves_nothing),
+		CASE(templates_are_expanded),
+	};
+	return cmocka_run_group_tests_name("alert", tests, NULL, NULL);
+}
