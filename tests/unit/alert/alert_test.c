@@ -47,11 +47,16 @@ static void on_failure(void *context, struct str rule_id, struct str failure)
 static void say(struct alerts *alerts, int64_t s, const char *components, bool failed)
 {
 	struct verdict_element elements[4] = {0};
-	struct verdict verdict = {.rule_id = STR("r"), .at = {s * 1000}, .hold = {20000}, .failed = failed,
-				  .failure = STR("broken"), .elements = elements};
+	struct verdict verdict = {.rule_id = STR("r"),
+				  .at = {s * 1000},
+				  .hold = {20000},
+				  .failed = failed,
+				  .failure = STR("broken"),
+				  .elements = elements};
 	for (const char *c = components; *c != '\0'; c++) {
 		char name[2] = {*c, '\0'};
-		assert_int_equal(labels_of(&cx, &elements[verdict.element_count++].labels, "component", name, NULL),
+		assert_int_equal(labels_of(&cx, &elements[verdict.element_count++].labels,
+					   "component", name, NULL),
 				 RC_OK);
 	}
 	struct verdict_sink sink = alert_sink(alerts);
@@ -102,10 +107,11 @@ static void templates_are_expanded(void **state)
 	struct labels labels;
 	struct buf out = BUF_INIT;
 	assert_int_equal(labels_of(&cx, &labels, "component", "api", NULL), RC_OK);
-	rules_expand(&out,
-		     STR("{{ $labels.component }}{{$labels.none}}: {{ $value | humanizePercentage }}, "
-			 "{{$value}}, {{ $value | humanizeDuration }} {{ unknown }} {{ open"),
-		     &labels, 0.25);
+	rules_expand(
+		&out,
+		STR("{{ $labels.component }}{{$labels.none}}: {{ $value | humanizePercentage }}, "
+		    "{{$value}}, {{ $value | humanizeDuration }} {{ unknown }} {{ open"),
+		&labels, 0.25);
 	assert_string_equal(out.data, "api: 25%, 0.25, 250 ms {{ unknown }} {{ open");
 	buf_release(&out);
 }
