@@ -215,6 +215,51 @@ OVER_RANGE(resets)
 	return true;
 }
 
+/* Least squares with compensated sums; x in seconds from origin_ms. */
+static void kahan_add(double *sum, double *c, double value)
+{
+	double t = *sum + value;
+	if (fabs(*sum) >= fabs(value))
+		*c += (*sum - t) + value;
+	else
+		*c += (value - t) + *sum;
+	*sum = t;
+}
+
+static void regression(const struct window *w, int64_t origin_ms, double *slope, double *intercept)
+{
+	double n = 0, x = 0, y = 0, xy = 0, xx = 0, cx = 0, cy = 0, cxy = 0, cxx = 0;
+	bool constant = true;
+	for (size_t i = 0; i < w->n; i++) {
+		double at = (double)(w->t_ms[i] - origin_ms) / 1000, value = w->values[i];
+		constant = constant && (i == 0 || value == w->values[0]);
+		n++;
+		kahan_add(&x, &cx, at);
+		kahan_add(&y, &cy, value);
+		kahan_add(&xy, &cxy, at * value);
+		kahan_add(&xx, &cxx, at * at);
+	}
+	if (constant) {
+		*slope = isinf(w->values[0]) ? (double)NAN : 0;
+		*intercept = isinf(w->values[0]) ? (double)NAN : w->values[0];
+		return;
+	}
+	x += cx, y += cy, xy += cxy, xx += cxx;
+	double covariance = xy - x * y / n, variance_x = xx - x * x / n;
+	*slope = covariance / variance_x;
+	*intercept = y / n - *slope * x / n;
+}
+
+OVER_RANGE(deriv)
+{
+	UNUSED_RANGE;
+	double intercept;
+	if (w->n < 2)
+		return false;
+	regression(w, w->t_ms[0], out, &intercept);
+	return true;
+}
+
 /* ---- of each value ---- */
 
 #define EACH(name, expression)                                                                     \
@@ -439,6 +484,47 @@ WHOLE(label_replace)
 	return rc;
 }
 
+WHOLE(predict_linear)
+{
+	struct value range;
+	double ahead_s, slope, intercept;
+	TRY(promql_eval(cx, e, call->arguments[0], at_ms, &range));
+	TRY(promql_eval_scalar(cx, e, call->arguments[1], at_ms, &ahead_s));
+	for (size_t i = 0; i < range.window_count; i++) {
+		struct labels labels;
+		if (range.windows[i].n < 2)
+			continue;
+		regression(&range.windows[i], at_ms, &slope, &intercept);
+		TRY(promql_drop_name(cx, &range.windows[i].labels, &labels));
+		TRY(promql_vector_add(cx, out, &labels, slope * ahead_s + intercept));
+	}
+	return RC_OK;
+}
+
+/* label_join(v, target, separator, source, ...) */
+WHOLE(label_join)
+{
+	struct promql_expr **a = call->arguments;
+	struct buf text = BUF_INIT;
+	if (!labels_name_valid(a[1]->string))
+		return cx_fail(cx, RC_INVALID,
+			       "invalid destination label name in label_join(): " STR_FMT,
+			       STR_ARG(a[1]->string));
+	enum rc rc = promql_eval_vector(cx, e, a[0], at_ms, out);
+	for (size_t i = 0; rc == RC_OK && i < out->n; i++) {
+		struct labels *labels = &out->v[i].labels;
+		buf_clear(&text);
+		for (size_t s = 3; s < call->argument_count; s++) {
+			if (s > 3)
+				buf_put_str(&text, a[2]->string);
+			buf_put_str(&text, labels_get(labels, a[s]->string));
+		}
+		rc = labels_with(cx, labels, a[1]->string, cx_str(cx, buf_str(&text)), labels);
+	}
+	buf_release(&text);
+	return rc;
+}
+
 /* ---- the table ---- */
 
 #define V PROMQL_VECTOR
@@ -522,6 +608,18 @@ static const struct promql_function functions[] = {
 	 .arguments = {M},
 	 .argument_count = 1,
 	 .over_range = resets},
+	{.name = "deriv", .result = V, .arguments = {M}, .argument_count = 1, .over_range = deriv},
+	{.name = "predict_linear",
+	 .result = V,
+	 .arguments = {M, S},
+	 .argument_count = 2,
+	 .whole = predict_linear},
+	{.name = "label_join",
+	 .result = V,
+	 .arguments = {V, T, T, T},
+	 .argument_count = 4,
+	 .optional = -1,
+	 .whole = label_join},
 	{.name = "abs", .result = V, .arguments = {V}, .argument_count = 1, .each = each_abs},
 	{.name = "ceil", .result = V, .arguments = {V}, .argument_count = 1, .each = each_ceil},
 	{.name = "floor", .result = V, .arguments = {V}, .argument_count = 1, .each = each_floor},

@@ -74,6 +74,62 @@ static void skip_blanks(struct parser *p)
 	}
 }
 
+static void put_utf8(struct buf *out, uint32_t code)
+{
+	if (code < 0x80) {
+		buf_putc(out, (char)code);
+		return;
+	}
+	int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+	static const unsigned char leads[] = {0, 0xc0, 0xe0, 0xf0};
+	buf_putc(out, (char)(leads[more] | code >> (6 * more)));
+	for (int shift = 6 * (more - 1); shift >= 0; shift -= 6)
+		buf_putc(out, (char)(0x80 | (code >> shift & 0x3f)));
+}
+
+/* `count` digits of `base`; false when one is missing. */
+static bool scan_digits(struct parser *p, int count, int base, uint32_t *out)
+{
+	*out = 0;
+	for (int i = 0; i < count; i++) {
+		char c = peek_byte(p, 0);
+		int digit = is_digit(c)            ? c - '0'
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : 99;
+		if (digit >= base)
+			return false;
+		*out = *out * (uint32_t)base + (uint32_t)digit;
+		p->at++;
+	}
+	return true;
+}
+
+/* Go's escapes: \n and its kin, \xHH, \NNN, \uHHHH, \UHHHHHHHH. */
+static bool scan_escape(struct parser *p, struct buf *out)
+{
+	static const char names[] = "abfnrtv\\'\"", bytes[] = "\a\b\f\n\r\t\v\\'\"";
+	char escape = peek_byte(p, 0);
+	const char *known = escape == '\0' ? NULL : strchr(names, escape);
+	uint32_t code;
+	if (known != NULL) {
+		buf_putc(out, bytes[known - names]);
+		p->at++;
+		return true;
+	}
+	bool octal = escape >= '0' && escape <= '7';
+	int digits = octal ? 3 : escape == 'x' ? 2 : escape == 'u' ? 4 : escape == 'U' ? 8 : 0;
+	p->at += !octal;
+	if (digits == 0 || !scan_digits(p, digits, octal ? 8 : 16, &code))
+		return false;
+	if (digits <= 3) {
+		buf_putc(out, (char)code);
+		return code <= 255;
+	}
+	put_utf8(out, code);
+	return code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
+}
+
 static enum rc scan_string(struct parser *p)
 {
 	char quote = p->text.p[p->at];
@@ -87,28 +143,10 @@ static enum rc scan_string(struct parser *p)
 			break;
 		}
 		p->at++;
-		if (c != '\\' || quote == '`') {
+		if (c != '\\' || quote == '`')
 			buf_putc(&out, c);
-			continue;
-		}
-		static const char names[] = "abfnrtv\\'\"", bytes[] = "\a\b\f\n\r\t\v\\'\"";
-		char escape = peek_byte(p, 0);
-		const char *known = escape == '\0' ? NULL : strchr(names, escape);
-		int64_t code = 0;
-		if (known != NULL) {
-			buf_putc(&out, bytes[known - names]);
-			p->at++;
-		} else if (escape == 'x' && p->at + 2 < p->text.n) {
-			double value;
-			char hex[5] = {'0', 'x', peek_byte(p, 1), peek_byte(p, 2), 0};
-			if (!str_to_double(str_of(hex), &value))
-				rc = fail_at(p, start, "bad escape in string");
-			else
-				buf_putc(&out, (char)(code = (int64_t)value));
-			p->at += 3;
-		} else {
+		else if (!scan_escape(p, &out))
 			rc = fail_at(p, start, "unknown escape sequence in string");
-		}
 	}
 	p->at++;
 	p->token = (struct token){TOKEN_STRING, cx_str(p->cx, buf_str(&out)), start};
@@ -212,11 +250,34 @@ static enum rc new_node(struct parser *p, enum node_kind kind, enum promql_type 
 
 /* ---- parts ---- */
 
+/* "1h30m", never "30m1h" or "1h1h": units from large to small, each once. */
+static bool units_descend(struct str text)
+{
+	static const char *const units[] = {"y", "w", "d", "h", "m", "s", "ms"};
+	int last = -1;
+	while (text.n > 0) {
+		size_t digits = 0, letters = 0;
+		while (digits < text.n && is_digit(text.p[digits]))
+			digits++;
+		while (digits + letters < text.n && is_alpha(text.p[digits + letters]))
+			letters++;
+		struct str unit = str_make(text.p + digits, letters);
+		int at = 0;
+		while (at < 7 && !str_eq(unit, str_of(units[at])))
+			at++;
+		if (digits == 0 || at == 7 || at <= last)
+			return false;
+		last = at;
+		text = str_skip(text, digits + letters);
+	}
+	return true;
+}
+
 static enum rc parse_duration(struct parser *p, int64_t *out_ms)
 {
 	struct dur value;
 	if (p->token.kind != TOKEN_DURATION || !units_parse_duration(p->token.text, &value) ||
-	    memchr(p->token.text.p, '.', p->token.text.n) != NULL)
+	    !units_descend(p->token.text))
 		return fail_at(p, p->token.at, "bad duration \"" STR_FMT "\"",
 			       STR_ARG(p->token.text));
 	*out_ms = value.ms;
