@@ -103,7 +103,7 @@ static const struct {
 	{"hits and on (job) (size == 5)", "hits{job=\"a\"}=100"},
 	{"hits unless on (job) (size == 5)", "hits{job=\"b\"}=200"},
 	{"histogram_quantile(0.5, rate(wait[5m]))", "{job=\"a\"}=1"},
-	{"histogram_quantile(0.7, rate(wait[5m]))", "{job=\"a\"}=1.5"},
+	{"histogram_quantile(0.7, wait)", "{job=\"a\"}=1.5"},
 	{"absent(nothing{x=\"y\"})", "{x=\"y\"}=1"},
 	{"label_join(size{job=\"a\"}, \"both\", \"-\", \"job\", \"job\")",
 	 "size{both=\"a-a\", job=\"a\"}=5"},
