@@ -14,6 +14,7 @@
 #include "collect/collect.h"
 #include "base/json.h"
 #include "ledger/ledger.h"
+#include "notify/notify.h"
 #include "rules/rules.h"
 #include "promise/promise.h"
 #include "sys/clock_socket.h"
@@ -38,6 +39,7 @@ struct app {
 	struct tsdb *tsdb;
 	struct http_client *client;
 	struct collect *collect;
+	struct notify *notify;
 	struct alerts *alerts;
 	struct rules *rules;
 	struct promises *promises;
@@ -77,6 +79,9 @@ static void promise_changed(void *context, const struct promise *promise, enum p
 
 static void alert_changed(void *context, const struct alert *alert)
 {
+	struct app *app = context;
+	struct arena arena;
+	struct cx cx;
 	char subject[128], summary[320];
 	struct buf details = BUF_INIT;
 	snprintf(subject, sizeof(subject), STR_FMT, STR_ARG(alert->rule_id));
@@ -84,8 +89,20 @@ static void alert_changed(void *context, const struct alert *alert)
 		 STR_ARG(labels_get(&alert->annotations, STR("summary"))));
 	labels_print(&details, &alert->labels);
 	log_warn("an alert changed", F_TEXT("alert", subject), F_TEXT("what", summary));
-	record(context, "alert", subject, summary, buf_str(&details));
+	record(app, "alert", subject, summary, buf_str(&details));
 	buf_release(&details);
+	arena_init(&arena, 65536);
+	cx_init(&cx, &arena, app->clock);
+	struct notify_event event = {alert->rule_id,
+				     alert->labels,
+				     alert->annotations,
+				     alert->value,
+				     alert->state == ALERT_RESOLVED,
+				     alert->active_since,
+				     cx_wall(&cx)};
+	if (notify_alert(&cx, app->notify, &event) != RC_OK)
+		log_failure(&cx, "people are not told of an alert");
+	arena_release(&arena);
 }
 
 static void rule_failed(void *context, struct str rule_id, struct str failure)
@@ -144,6 +161,7 @@ static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
 		plan_unref(&app->plan);
 	app->plan = plan;
 	promise_set_plan(app->promises, plan);
+	notify_set_plan(app->notify, plan);
 	rules_set_plan(app->rules, plan);
 	return collect_set_plan(cx, app->collect, plan);
 }
@@ -292,6 +310,11 @@ static enum rc open_store(struct cx *cx, struct app *app)
 					     .self = self_metrics,
 					     .self_context = app};
 	TRY(collect_open(cx, &collecting, &app->collect));
+	struct notify_options telling = {.loop = app->loop,
+					 .client = app->client,
+					 .ledger = app->ledger,
+					 .external_url = "http://127.0.0.1:7080"};
+	TRY(notify_open(cx, &telling, &app->notify));
 	struct alert_options alerting = {
 		.changed = alert_changed, .failed = rule_failed, .context = app};
 	TRY(alert_open(cx, &alerting, &app->alerts));
@@ -436,6 +459,8 @@ static void close_all(struct app *app)
 		rules_close(&app->rules);
 	if (app->alerts != NULL)
 		alert_close(&app->alerts);
+	if (app->notify != NULL)
+		notify_close(&app->notify);
 	if (app->promises != NULL)
 		promise_close(&app->promises);
 	if (app->tsdb != NULL)

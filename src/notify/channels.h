@@ -23,20 +23,20 @@ struct notify_message {
 	const char *delivery_id; /* the same over retries of one delivery */
 	const char *page_id;     /* the same over all deliveries of one page */
 	enum channel_kind kind;
-	const char *target;      /* e-mail address, Slack channel, webhook's name */
+	const char *target; /* e-mail address, Slack channel, webhook's name */
 	enum priority priority;
 	bool resolved, possible_repeat;
-	const char *name;        /* "API Response Time" */
-	const char *component;   /* "api" */
-	const char *value;       /* "1.38 s" */
-	const char *limit;       /* "> 1 s" */
-	const char *clause;      /* the manual's line that demands this */
-	const char *clause_at;   /* "Monitoring and Alerting / Thresholds, line 152" */
+	const char *name;      /* "API Response Time" */
+	const char *component; /* "api" */
+	const char *value;     /* "1.38 s" */
+	const char *limit;     /* "> 1 s" */
+	const char *clause;    /* the manual's line that demands this */
+	const char *clause_at; /* "Monitoring and Alerting / Thresholds, line 152" */
 	struct wall since;
-	const char *link;        /* capability address that acknowledges */
-	const char *next_who;    /* reached when nobody answers; NULL nobody */
-	struct dur next_after;   /* from now */
-	const char *thread;      /* what an earlier result of this page and target gave */
+	const char *link;      /* capability address that acknowledges */
+	const char *next_who;  /* reached when nobody answers; NULL nobody */
+	struct dur next_after; /* from now */
+	const char *thread;    /* what an earlier result of this page and target gave */
 	/* for webhooks */
 	const char *group_key, *external_url;
 	struct labels group_labels;
@@ -66,7 +66,8 @@ void notify_channels_close(struct notify_channels **channels);
 /* Sends once. `done` runs exactly once on the loop, never before this returns; the message and the
  * providers are copied as far as needed. An error (no provider, bad address) is permanent. */
 enum rc notify_channels_send(struct cx *cx, struct notify_channels *channels,
-			     const struct providers *providers, const struct notify_message *message,
+			     const struct providers *providers,
+			     const struct notify_message *message,
 			     void (*done)(const struct notify_result *result, void *context),
 			     void *context) NODISCARD;
 

@@ -9,7 +9,7 @@ import sys
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(__file__))
-from harness import Backline, Process, main, request, scratch, wait_until
+from harness import ROOT, Backline, Process, main, request, scratch, wait_until
 from standins.targets import Targets, raw
 
 MANUAL = """# Shop
@@ -221,6 +221,44 @@ def test_a_crossed_limit_fires_and_is_resolved():
         assert "ServerAvailability" not in b.cli("alerts").stdout and "firing" in b.cli("alerts").stdout
         kinds = [e for e in b.get("/api/ops/v1/journal?limit=50")["data"]["entries"] if e["kind"] == "alert"]
         assert len(kinds) == 2 and all(e["summary"].startswith("firing") for e in kinds), kinds
+
+
+def test_channels_are_told_once_it_is_on_the_journal():
+    manual = MANUAL.replace("| Probe response time | > 2s | > 5s | Performance |",
+                            "| Server availability | < 99% | < 99% | Availability |").replace(
+                            "- **Critical alerts**: Log", "- **Critical alerts**: Webhook hook, Email\n"
+                            "- **High alerts**: Webhook hook\n") + (
+        "\n## Escalation\n\n```mermaid\ngraph TD\n A[Alert] --> B{Level}\n B -->|Critical| C[Ops Team Email]\n```\n")
+    with scratch() as where, Targets() as targets:
+        out, mails = where / "hooks", where / "mails"
+        standins = ROOT / "tests/e2e/standins"
+        with Process([sys.executable, str(standins / "webhook_server.py"), str(out), "--bearer", "secret", "--status", "503"],
+                     log=str(where / "hook.log")) as hook, \
+             Process(["/usr/bin/python3", str(standins / "smtp_server.py"), str(mails)], log=str(where / "smtp.log")) as smtp:
+            hook_port = wait_until(lambda: int(hook.output().split()[0]), "the webhook's port")
+            smtp_port = wait_until(lambda: int(smtp.output().split()[0]), "the mail server's port")
+            files = write(where, targets, manual)
+            with open(files["site"], "a") as site:
+                site.write("people: { anna: { email: anna@example.org } }\ncontacts: { Ops Team: anna }\n"
+                           "providers:\n  smtp: { url: 'smtp://127.0.0.1:%d', from: ops@example.org, insecure_tls: true }\n"
+                           "  webhooks: { hook: { url: 'http://127.0.0.1:%d/in', bearer: secret } }\n" % (smtp_port, hook_port))
+            with Backline(where, **files) as b:
+                wait_until(lambda: b.query("probe_success"), "probed")
+                targets.status = 500
+                def hooks():
+                    return [json.loads(line) for line in out.read_text().splitlines()]
+                good = wait_until(lambda: [h for h in hooks() if h["status"] == 200 and
+                                           h["body"]["alerts"][0]["labels"]["severity"] == "critical"], "the webhook", 40)[0]["body"]
+                assert good["version"] == "4" and good["status"] == "firing", good
+                assert good["alerts"][0]["labels"]["component"] == "shop", good
+                mail = wait_until(lambda: [json.loads(line) for line in mails.read_text().splitlines()], "the mail")[0]
+                assert "anna@example.org" in json.dumps(mail) and "Server availability" in json.dumps(mail), mail
+                def journal():
+                    return [e["summary"] for e in b.get("/api/ops/v1/journal?limit=200")["data"]["entries"]
+                            if e["kind"] == "delivery"]
+                wait_until(lambda: sum(s.startswith("delivered") for s in journal()) >= 2, "deliveries are recorded")
+                assert any(s.startswith("will be tried again") for s in journal()), journal()
+                assert sum(s.startswith("to be sent: email") for s in journal()) == 1, journal()
 
 
 def test_a_second_backline_is_refused_and_bad_usage_told():

@@ -86,9 +86,8 @@ static enum rc post(struct cx *cx, struct delivery *delivery)
 	struct http_header headers[2] = {{"Content-Type", "application/json; charset=utf-8"}};
 	size_t count = 1;
 	if (delivery->bearer != NULL)
-		headers[count++] =
-			(struct http_header){"Authorization",
-					     cx_printf(cx, "Bearer %s", delivery->bearer)};
+		headers[count++] = (struct http_header){
+			"Authorization", cx_printf(cx, "Bearer %s", delivery->bearer)};
 	struct http_call call = {.method = "POST",
 				 .url = delivery->url,
 				 .headers = headers,
@@ -251,11 +250,11 @@ static enum rc send_slack(struct cx *cx, struct notify_channels *channels,
 	} else {
 		delivery->url = heap_printf("%s%s", api,
 					    str_ends(str_of(api), STR("/")) ? "chat.postMessage"
-									     : "/chat.postMessage");
+									    : "/chat.postMessage");
 		delivery->bearer = heap_printf("%s", providers->slack.token);
 	}
-	wait_until(delivery, take_turn(channels, is_webhook ? delivery->url : message->target,
-				       cx_mono(cx)));
+	wait_until(delivery,
+		   take_turn(channels, is_webhook ? delivery->url : message->target, cx_mono(cx)));
 	return RC_OK;
 }
 
@@ -282,7 +281,8 @@ static enum rc send_webhook(struct cx *cx, struct notify_channels *channels,
 }
 
 enum rc notify_channels_send(struct cx *cx, struct notify_channels *channels,
-			     const struct providers *providers, const struct notify_message *message,
+			     const struct providers *providers,
+			     const struct notify_message *message,
 			     void (*done)(const struct notify_result *result, void *context),
 			     void *context)
 {

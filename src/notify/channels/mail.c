@@ -16,7 +16,8 @@ static bool is_address(const char *address)
 	size_t length = address == NULL ? 0 : strlen(address);
 	size_t at = 0;
 	for (size_t i = 0; i < length; i++) {
-		if (address[i] <= ' ' || address[i] > '~' || strchr("<>()[],;:\\\"", address[i]) != NULL)
+		if (address[i] <= ' ' || address[i] > '~' ||
+		    strchr("<>()[],;:\\\"", address[i]) != NULL)
 			return false;
 		at += address[i] == '@';
 	}

@@ -79,8 +79,8 @@ void notify_facts(const struct notify_message *message, struct wall now,
 		   message->limit == NULL ? "" : message->limit);
 	fact(&facts, "Value and limit", str_trim(buf_str(&text)).n == 0 ? NULL : text.data);
 	clock_format(message->since, at);
-	units_format_duration_people((struct dur){now.ms > message->since.ms ? now.ms - message->since.ms : 0},
-				     part);
+	units_format_duration_people(
+		(struct dur){now.ms > message->since.ms ? now.ms - message->since.ms : 0}, part);
 	buf_clear(&text);
 	buf_printf(&text, "%s (%s)", at, part);
 	fact(&facts, "Since", text.data);

@@ -1,4 +1,5 @@
-/* A page in Slack: an incoming webhook, or chat.postMessage with a bearer token (docs.slack.dev). */
+/* A page in Slack: an incoming webhook, or chat.postMessage with a bearer token (docs.slack.dev).
+ */
 #include "notify/channels/message.h"
 
 #include <stdio.h>
@@ -101,10 +102,11 @@ void notify_slack_build(struct buf *out, const struct notify_message *message, b
 static bool is_permanent(const char *error)
 {
 	static const char *const permanent[] = {
-		"channel_not_found", "not_in_channel", "is_archived", "invalid_auth", "not_authed",
-		"account_inactive", "token_revoked", "token_expired", "no_permission",
-		"missing_scope", "invalid_blocks", "invalid_arguments", "msg_too_long", "no_text",
-		"restricted_action", "ekm_access_denied", "access_denied", "org_login_required"};
+		"channel_not_found", "not_in_channel",    "is_archived",       "invalid_auth",
+		"not_authed",        "account_inactive",  "token_revoked",     "token_expired",
+		"no_permission",     "missing_scope",     "invalid_blocks",    "invalid_arguments",
+		"msg_too_long",      "no_text",           "restricted_action", "ekm_access_denied",
+		"access_denied",     "org_login_required"};
 	for (size_t i = 0; i < sizeof(permanent) / sizeof(permanent[0]); i++)
 		if (strcmp(error, permanent[i]) == 0)
 			return true;

@@ -65,7 +65,8 @@ static void put_alert(struct json *json, const struct notify_alert *alert)
 		json_put_text(json, "endsAt", "0001-01-01T00:00:00Z"); /* Go's zero time */
 	else
 		json_put_time(json, "endsAt", alert->ends_at);
-	json_put_text(json, "generatorURL", alert->generator_url == NULL ? "" : alert->generator_url);
+	json_put_text(json, "generatorURL",
+		      alert->generator_url == NULL ? "" : alert->generator_url);
 	json_put_text(json, "fingerprint", alert->fingerprint == NULL ? "" : alert->fingerprint);
 	json_end_object(json);
 }
@@ -110,7 +111,8 @@ void notify_webhook_judge(const struct http_answer *answer, struct notify_result
 	else
 		result->outcome = NOTIFY_REFUSED;
 	if (result->outcome == NOTIFY_RETRY &&
-	    str_to_i64(str_trim(http_answer_header(answer, "Retry-After")), &seconds) && seconds > 0)
+	    str_to_i64(str_trim(http_answer_header(answer, "Retry-After")), &seconds) &&
+	    seconds > 0)
 		result->retry_after.ms =
 			(seconds > RETRY_AFTER_LIMIT_S ? RETRY_AFTER_LIMIT_S : seconds) * 1000;
 	snprintf(result->detail, sizeof(result->detail), "http %d", answer->status);

@@ -1,4 +1,4 @@
-/* Messages as bytes, providers' answers, signed links. */
+/* Messages as bytes, providers' answers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,6 @@
 #include <cjson/cJSON.h>
 
 #include "notify/channels/message.h"
-#include "notify/links.h"
 
 static struct arena arena;
 static struct clock clock_still;
@@ -63,16 +62,15 @@ static void mail_head_is_exact(void **state)
 	(void)state;
 	struct buf out = BUF_INIT;
 	struct notify_message message = page();
-	static const char head[] =
-		"Date: Tue, 24 Nov 2026 03:07:00 +0000\r\n"
-		"From: backline@example.org\r\n"
-		"To: ops1@example.org\r\n"
-		"Subject: [CRITICAL] API Response Time 1.38 s > 1 s on api\r\n"
-		"Message-ID: <delivery.d7@example.org>\r\n"
-		"In-Reply-To: <page.p3@example.org>\r\n"
-		"References: <page.p3@example.org>\r\n"
-		"Auto-Submitted: auto-generated\r\n"
-		"MIME-Version: 1.0\r\n";
+	static const char head[] = "Date: Tue, 24 Nov 2026 03:07:00 +0000\r\n"
+				   "From: backline@example.org\r\n"
+				   "To: ops1@example.org\r\n"
+				   "Subject: [CRITICAL] API Response Time 1.38 s > 1 s on api\r\n"
+				   "Message-ID: <delivery.d7@example.org>\r\n"
+				   "In-Reply-To: <page.p3@example.org>\r\n"
+				   "References: <page.p3@example.org>\r\n"
+				   "Auto-Submitted: auto-generated\r\n"
+				   "MIME-Version: 1.0\r\n";
 	struct str text = mail(&out, &message);
 	assert_true(text.n > sizeof(head));
 	assert_memory_equal(text.p, head, sizeof(head) - 1);
@@ -109,8 +107,8 @@ static void hostile_names_add_no_header_and_no_long_line(void **state)
 static void addresses_that_could_inject_are_refused(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"a@b\r\nRCPT TO:<c@d>", "a@b,c@d", "a b@c", "<a@b>",
-					  "@b", "a@", "nobody", ""};
+	static const char *const bad[] = {
+		"a@b\r\nRCPT TO:<c@d>", "a@b,c@d", "a b@c", "<a@b>", "@b", "a@", "nobody", ""};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct buf out = BUF_INIT;
 		struct notify_message message = page();
@@ -124,10 +122,14 @@ static void addresses_that_could_inject_are_refused(void **state)
 static void smtp_answers_are_judged(void **state)
 {
 	(void)state;
-	static const struct { enum rc rc; int code; enum notify_outcome want; } table[] = {
-		{RC_OK, 250, NOTIFY_DELIVERED},      {RC_PROTOCOL, 421, NOTIFY_RETRY},
-		{RC_PROTOCOL, 451, NOTIFY_RETRY},    {RC_PROTOCOL, 550, NOTIFY_REFUSED},
-		{RC_PROTOCOL, 535, NOTIFY_REFUSED},  {RC_NETWORK, 0, NOTIFY_RETRY},
+	static const struct {
+		enum rc rc;
+		int code;
+		enum notify_outcome want;
+	} table[] = {
+		{RC_OK, 250, NOTIFY_DELIVERED},     {RC_PROTOCOL, 421, NOTIFY_RETRY},
+		{RC_PROTOCOL, 451, NOTIFY_RETRY},   {RC_PROTOCOL, 550, NOTIFY_REFUSED},
+		{RC_PROTOCOL, 535, NOTIFY_REFUSED}, {RC_NETWORK, 0, NOTIFY_RETRY},
 		{RC_TIMEOUT, 220, NOTIFY_RETRY},
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -153,7 +155,8 @@ static void slack_answers_are_judged(void **state)
 		{true, 404, "", "channel_not_found", NOTIFY_REFUSED, 0},
 		{false, 200, "", "{\"ok\":true,\"ts\":\"12.34\"}", NOTIFY_DELIVERED, 0},
 		{false, 200, "", "{\"ok\":false,\"error\":\"ratelimited\"}", NOTIFY_RETRY, 0},
-		{false, 200, "", "{\"ok\":false,\"error\":\"channel_not_found\"}", NOTIFY_REFUSED, 0},
+		{false, 200, "", "{\"ok\":false,\"error\":\"channel_not_found\"}", NOTIFY_REFUSED,
+		 0},
 		{false, 200, "", "<html>", NOTIFY_RETRY, 0},
 		{false, 429, "HTTP/1.1 429 x\r\nRetry-After: 7\r\n\r\n", "", NOTIFY_RETRY, 7000},
 		{false, 503, "", "", NOTIFY_RETRY, 0},
@@ -198,8 +201,10 @@ static void webhook_is_alertmanagers_json(void **state)
 	struct notify_message message = page();
 	struct notify_alert alerts[2] = {{.fingerprint = "f1", .starts_at = now},
 					 {.fingerprint = "f2", .starts_at = now, .ends_at = now}};
-	assert_int_equal(labels_of(&cx, &alerts[0].labels, "alertname", "A", "job", "x", NULL), RC_OK);
-	assert_int_equal(labels_of(&cx, &alerts[1].labels, "alertname", "A", "job", "y", NULL), RC_OK);
+	assert_int_equal(labels_of(&cx, &alerts[0].labels, "alertname", "A", "job", "x", NULL),
+			 RC_OK);
+	assert_int_equal(labels_of(&cx, &alerts[1].labels, "alertname", "A", "job", "y", NULL),
+			 RC_OK);
 	assert_int_equal(labels_of(&cx, &message.group_labels, "alertname", "A", NULL), RC_OK);
 	message.target = "hook";
 	message.group_key = "{}:{alertname=\"A\"}";
@@ -222,31 +227,6 @@ static void webhook_is_alertmanagers_json(void **state)
 	buf_release(&out);
 }
 
-static void links_hold_until_tampered_with_or_expired(void **state)
-{
-	(void)state;
-	uint8_t key[NOTIFY_LINK_KEY_BYTES] = {1, 2, 3}, other[NOTIFY_LINK_KEY_BYTES] = {9};
-	struct notify_link link = {"page-3", "ops-primary", NOTIFY_LINK_ACKNOWLEDGE,
-				   {now.ms + 60000}};
-	struct notify_link read;
-	char token[NOTIFY_LINK_TOKEN_BYTES];
-	assert_int_equal(notify_link_make(&cx, key, &link, token), RC_OK);
-	assert_int_equal(notify_link_read(&cx, key, str_of(token), &read), RC_OK);
-	assert_string_equal(read.page, "page-3");
-	assert_string_equal(read.person, "ops-primary");
-	assert_int_equal(notify_link_read(&cx, other, str_of(token), &read), RC_DENIED);
-	for (size_t i = 0; token[i] != '\0'; i++) {
-		char was = token[i];
-		token[i] = was == 'A' ? 'B' : 'A';
-		assert_int_equal(notify_link_read(&cx, key, str_of(token), &read), RC_DENIED);
-		assert_int_equal(notify_link_read(&cx, key, str_make(token, i), &read), RC_DENIED);
-		token[i] = was;
-	}
-	clock_virtual_advance(&clock_still, (struct dur){60000});
-	assert_int_equal(notify_link_read(&cx, key, str_of(token), &read), RC_DENIED);
-	assert_string_equal(cx.err.message, "link has expired");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,8 +239,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(slack_answers_are_judged, setup, teardown),
 		cmocka_unit_test_setup_teardown(slack_text_forges_no_mention, setup, teardown),
 		cmocka_unit_test_setup_teardown(webhook_is_alertmanagers_json, setup, teardown),
-		cmocka_unit_test_setup_teardown(links_hold_until_tampered_with_or_expired, setup,
-						teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
