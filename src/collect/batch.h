@@ -35,7 +35,7 @@ void collect_metric(struct batch *batch, const char *name, double value, ...);
 void collect_finish(struct batch *batch);
 void collect_release_series(struct map *series);
 
-/* scrape/text.c: the text format. RC_INVALID names the line. */
+/* scrape/text.c: the text format. RC_INVALID names the line; nothing was pushed then. */
 enum rc collect_parse_text(struct cx *cx, struct str text, struct batch *batch) NODISCARD;
 /* host/host.c */
 struct collect_host_paths {

@@ -35,6 +35,7 @@ struct collect {
 	struct collect_host_paths paths;
 	struct target *targets;
 	struct target self;
+	size_t leaving; /* retired while running: freed when they complete */
 };
 
 static struct dur interval_of(const struct target *target)
@@ -56,9 +57,10 @@ static void begin_batch(struct target *target, struct cx *cx, struct batch *b)
 		(struct label){STR("job"), job == NULL ? STR("backline") : str_of(job->name)};
 	b->job_labels[b->job_label_count++] =
 		(struct label){STR("instance"), job == NULL ? STR("local") : str_of(job->instance)};
+	if (job != NULL)
+		b->honor_labels = job->honor_labels;
 	if (job == NULL || job->component == NULL)
 		return;
-	b->honor_labels = job->honor_labels;
 	b->job_labels[b->job_label_count++] =
 		(struct label){STR("component"), str_of(job->component->id)};
 	b->job_labels[b->job_label_count++] =
@@ -103,6 +105,7 @@ static void free_target(struct target *target)
 	loop_timer_cancel(collect->options.loop, &target->timer);
 	if (target->running) {
 		target->leaving = true; /* freed by whoever completes it */
+		collect->leaving++;
 		return;
 	}
 	collect_release_series(&target->series);
@@ -116,8 +119,10 @@ static void free_target(struct target *target)
 static void finished(struct target *target)
 {
 	target->running = false;
-	if (target->leaving)
-		free_target(target);
+	if (!target->leaving)
+		return;
+	target->collect->leaving--;
+	free_target(target);
 }
 
 /* ---- running ---- */
@@ -132,7 +137,9 @@ static enum rc host_run(struct cx *cx, struct loop_job *work)
 static void host_done(struct cx *cx, struct loop_job *work, enum rc result)
 {
 	struct target *target = (struct target *)((char *)work - offsetof(struct target, work));
-	take_page(target, cx, buf_str(&target->page), result == RC_OK ? NULL : cx->err.message);
+	if (!target->leaving) /* its series have ended */
+		take_page(target, cx, buf_str(&target->page),
+			  result == RC_OK ? NULL : cx->err.message);
 	finished(target);
 }
 
@@ -143,8 +150,8 @@ static void answered(const struct http_answer *answer, void *context)
 	struct cx cx;
 	arena_init(&arena, JOB_BUDGET_BYTES);
 	cx_init(&cx, &arena, loop_clock(target->collect->options.loop));
-	if (answer->rc == RC_CANCELLED) {
-		/* shutting down: nobody is left to be told */
+	if (target->leaving || answer->rc == RC_CANCELLED) {
+		/* its series have ended, or nobody is left to be told */
 	} else if (target->job->kind == JOB_PROBE_HTTP) {
 		struct batch b;
 		const char *error;
@@ -177,7 +184,9 @@ static enum rc start_call(struct cx *cx, struct target *target)
 				 .fresh_connection = probe,
 				 .user = job->user,
 				 .password = job->password,
-				 .redirects = probe ? job->component->redirects : 0};
+				 .redirects = probe && job->component != NULL
+						      ? job->component->redirects
+						      : 0};
 	if (!probe)
 		headers[call.header_count++] =
 			(struct http_header){"Accept", "text/plain;version=0.0.4;q=1,*/*;q=0.1"};
@@ -251,13 +260,17 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static bool same_component(const struct component *a, const struct component *b)
+{
+	return a == b || (a != NULL && b != NULL && same_text(a->id, b->id) && a->kind == b->kind);
+}
+
 static bool same_job(const struct collect_job *a, const struct collect_job *b)
 {
 	return a->kind == b->kind && same_text(a->name, b->name) &&
 	       same_text(a->instance, b->instance) && same_text(a->url, b->url) &&
 	       a->interval.ms == b->interval.ms && a->timeout.ms == b->timeout.ms &&
-	       same_text(a->component->id, b->component->id) &&
-	       a->component->kind == b->component->kind;
+	       same_component(a->component, b->component);
 }
 
 static struct target *take_same(struct target **list, const struct collect_job *job)
@@ -333,11 +346,11 @@ void collect_close(struct collect **handle)
 	*handle = NULL;
 	for (struct target *t = collect->targets, *next; t != NULL; t = next) {
 		next = t->next;
-		while (t->running && t->job->kind == JOB_HOST)
-			uv_run(loop_uv(collect->options.loop), UV_RUN_ONCE);
 		free_target(t);
 	}
 	free_target(&collect->self);
+	while (collect->leaving > 0)
+		uv_run(loop_uv(collect->options.loop), UV_RUN_ONCE);
 	collect->magic = 0;
 	free(collect);
 }

@@ -96,7 +96,8 @@ static void put_phases(struct batch *b, const struct http_answer *a)
 bool collect_probe(struct batch *b, const struct collect_job *job, const struct http_answer *a,
 		   const char **error)
 {
-	const struct component *component = job->component;
+	static const struct component plain; /* any 2xx, any body */
+	const struct component *component = job->component == NULL ? &plain : job->component;
 	const char *body_problem = NULL;
 	int status = component->expect_status;
 	bool answered = a->rc == RC_OK;

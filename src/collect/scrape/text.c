@@ -110,12 +110,13 @@ static struct str cut_word(struct str *rest)
 	return word;
 }
 
+/* batch NULL: only checked. */
 static enum rc read_sample(struct cx *cx, struct str text, struct batch *batch)
 {
 	struct line line = {.rest = text};
 	size_t n = name_length(text, true);
 	double value;
-	int64_t t_ms = batch->t_ms;
+	int64_t t_ms = batch == NULL ? 0 : batch->t_ms;
 	if (n == 0)
 		return cx_fail(cx, RC_INVALID, "a metric's name is missing");
 	line.pairs[line.count++] = (struct label){LABELS_NAME, str_make(text.p, n)};
@@ -132,7 +133,8 @@ static enum rc read_sample(struct cx *cx, struct str text, struct batch *batch)
 		return cx_fail(cx, RC_INVALID, "the timestamp is no number");
 	if (line.rest.n > 0)
 		return cx_fail(cx, RC_INVALID, "something stands behind the sample");
-	collect_put(batch, str_trim(key), line.pairs, line.count, value, t_ms);
+	if (batch != NULL)
+		collect_put(batch, str_trim(key), line.pairs, line.count, value, t_ms);
 	return RC_OK;
 }
 
@@ -152,7 +154,7 @@ static enum rc read_comment(struct cx *cx, struct str line)
 	return cx_fail(cx, RC_INVALID, "unknown type '" STR_FMT "'", STR_ARG(rest));
 }
 
-enum rc collect_parse_text(struct cx *cx, struct str text, struct batch *batch)
+static enum rc read_page(struct cx *cx, struct str text, struct batch *batch)
 {
 	struct str line;
 	for (int number = 1; str_split(&text, '\n', &line); number++) {
@@ -171,8 +173,15 @@ enum rc collect_parse_text(struct cx *cx, struct str text, struct batch *batch)
 			return rc;
 		}
 		arena_rewind(cx->arena, mark);
-		if (batch->rc != RC_OK)
+		if (batch != NULL && batch->rc != RC_OK)
 			return batch->rc;
 	}
 	return RC_OK;
+}
+
+enum rc collect_parse_text(struct cx *cx, struct str text, struct batch *batch)
+{
+	/* The sink has no way back: the whole page is checked before any of it is pushed. */
+	TRY(read_page(cx, text, NULL));
+	return read_page(cx, text, batch);
 }

@@ -1,0 +1,286 @@
+/* Collecting, against a sink that remembers: whole pages or nothing, labels, stale markers, jobs
+ * that vanish while they run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "collect/batch.h"
+
+#define BUDGET_BYTES (1 << 20)
+
+struct taken {
+	char text[256];
+	double value;
+};
+
+struct memory {
+	struct taken taken[64];
+	size_t count, commits;
+};
+
+static struct arena arena;
+static struct cx cx;
+static struct memory memory;
+static struct map series;
+
+static enum rc remember(void *self, struct cx *c, const struct labels *labels, uint64_t *ref,
+			int64_t t_ms, double value)
+{
+	struct memory *m = self;
+	struct buf text = BUF_INIT;
+	(void)c;
+	(void)t_ms;
+	*ref = 1;
+	assert_true(m->count < sizeof(m->taken) / sizeof(m->taken[0]));
+	labels_print(&text, labels);
+	snprintf(m->taken[m->count].text, sizeof(m->taken[0].text), "%s", text.data);
+	m->taken[m->count++].value = value;
+	buf_release(&text);
+	return RC_OK;
+}
+
+static enum rc commit(void *self, struct cx *c)
+{
+	(void)c;
+	((struct memory *)self)->commits++;
+	return RC_OK;
+}
+
+static const struct taken *find(const char *text)
+{
+	for (size_t i = 0; i < memory.count; i++)
+		if (strcmp(memory.taken[i].text, text) == 0)
+			return &memory.taken[i];
+	return NULL;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	arena_init(&arena, BUDGET_BYTES);
+	cx_init(&cx, &arena, clock_real());
+	memset(&memory, 0, sizeof(memory));
+	memset(&series, 0, sizeof(series));
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	collect_release_series(&series);
+	arena_release(&arena);
+	return 0;
+}
+
+static struct batch batch_of(uint64_t generation)
+{
+	return (struct batch){.cx = &cx,
+			      .sink = {&memory, remember, commit},
+			      .job_labels = {{STR("job"), STR("api")}},
+			      .job_label_count = 1,
+			      .series = &series,
+			      .generation = generation,
+			      .t_ms = 1000};
+}
+
+static void a_page_that_breaks_off_leaves_nothing(void **state)
+{
+	(void)state;
+	struct batch b = batch_of(1);
+	assert_int_equal(collect_parse_text(&cx, STR("good 1\nbad{ 2\n"), &b), RC_INVALID);
+	collect_finish(&b);
+	assert_int_equal(memory.count, 0);
+}
+
+static void a_bad_page_ends_every_series(void **state)
+{
+	(void)state;
+	struct batch first = batch_of(1), second = batch_of(2);
+	assert_int_equal(collect_parse_text(&cx, STR("good 1\n"), &first), RC_OK);
+	collect_finish(&first);
+	memory.count = 0;
+	assert_int_equal(collect_parse_text(&cx, STR("good 2\nbad{ 2\n"), &second), RC_INVALID);
+	collect_finish(&second);
+	assert_int_equal(memory.count, 1);
+	assert_true(sample_is_stale(memory.taken[0].value));
+}
+
+static void the_job_wins_and_the_page_is_exported(void **state)
+{
+	(void)state;
+	struct batch b = batch_of(1);
+	assert_int_equal(collect_parse_text(&cx, STR("m{job=\"own\"} 3\n"), &b), RC_OK);
+	assert_non_null(find("m{exported_job=\"own\", job=\"api\"}"));
+}
+
+static void honoured_labels_win(void **state)
+{
+	(void)state;
+	struct batch b = batch_of(1);
+	b.honor_labels = true;
+	assert_int_equal(collect_parse_text(&cx, STR("m{job=\"own\"} 3\n"), &b), RC_OK);
+	assert_non_null(find("m{job=\"own\"}"));
+}
+
+static void escapes_are_undone(void **state)
+{
+	(void)state;
+	struct batch b = batch_of(1);
+	assert_int_equal(collect_parse_text(&cx, STR("m{a=\"x\\\\y\\\"z\"} +Inf 7\n"), &b), RC_OK);
+	assert_non_null(find("m{a=\"x\\\\y\\\"z\", job=\"api\"}"));
+}
+
+/* ---- jobs ---- */
+
+
+static void stop(struct loop_timer *timer, void *owner)
+{
+	(void)timer;
+	loop_stop(owner);
+}
+
+/* The plan's magic is the manual's own, so these plans are compiled, not made up. */
+static struct plan *host_plan(void)
+{
+	struct manual_input input = {.document_path = "manual.md",
+				     .document = manual_embedded_document(),
+				     .site_path = "site.yaml",
+				     .site = manual_embedded_site()};
+	struct diagnostics diagnostics = {0};
+	struct plan *plan = NULL;
+	struct arena room;
+	struct cx c;
+	arena_init(&room, 64 << 20);
+	cx_init(&c, &room, clock_real());
+	assert_int_equal(manual_compile(&c, &input, &diagnostics, &plan), RC_OK);
+	arena_release(&room);
+	return plan;
+}
+
+/* A job without a component is allowed by the plan's header; meeting it again must not crash. */
+static void jobs_without_a_component_are_compared(void **state)
+{
+	(void)state;
+	struct loop *loop;
+	struct http_client *client;
+	struct collect *collect;
+	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+	assert_int_equal(http_client_open(&cx, loop, &client), RC_OK);
+	struct collect_options options = {
+		.loop = loop, .client = client, .sink = {&memory, remember, commit}};
+	assert_int_equal(collect_open(&cx, &options, &collect), RC_OK);
+	struct plan *plan = host_plan();
+	struct collect_job job = {.kind = JOB_SCRAPE,
+				  .name = "plain",
+				  .instance = "127.0.0.1:1",
+				  .url = "http://127.0.0.1:1/metrics",
+				  .interval = {3600000},
+				  .timeout = {1000}};
+	struct collect_job *jobs = plan->jobs;
+	size_t count = plan->job_count;
+	plan->jobs = &job;
+	plan->job_count = 1;
+	assert_int_equal(collect_set_plan(&cx, collect, plan), RC_OK);
+	assert_int_equal(collect_set_plan(&cx, collect, plan), RC_OK);
+	http_client_close(&client);
+	collect_close(&collect);
+	plan->jobs = jobs;
+	plan->job_count = count;
+	plan_unref(&plan);
+	loop_close(&loop);
+}
+
+struct stage {
+	struct loop *loop;
+	struct collect *collect;
+	struct plan *empty;
+	struct loop_timer poll, end;
+};
+
+static void look(void *context, const struct collect_target *target)
+{
+	(void)target;
+	(*(size_t *)context)++;
+}
+
+/* Takes the jobs away at once, while the host's first run is on its worker. */
+static void drop_jobs(struct loop_timer *timer, void *owner)
+{
+	struct stage *stage = owner;
+	struct loop_stats stats;
+	loop_stats(stage->loop, &stats);
+	if (stats.jobs_posted[LOOP_IO] == 0) {
+		loop_timer_after(stage->loop, timer, (struct dur){1});
+		return;
+	}
+	struct cx c;
+	struct arena room;
+	arena_init(&room, BUDGET_BYTES);
+	cx_init(&c, &room, clock_real());
+	assert_int_equal(collect_set_plan(&c, stage->collect, stage->empty), RC_OK);
+	arena_release(&room);
+	stage->end.fire = stop;
+	stage->end.owner = stage->loop;
+	loop_timer_after(stage->loop, &stage->end, (struct dur){0});
+}
+
+static void a_job_that_vanished_while_running_ends_cleanly(void **state)
+{
+	(void)state;
+	struct stage stage = {0};
+	struct http_client *client;
+	struct plan *plan = host_plan();
+	size_t left = 0;
+	assert_int_equal(loop_open(&cx, clock_real(), &stage.loop), RC_OK);
+	assert_int_equal(http_client_open(&cx, stage.loop, &client), RC_OK);
+	struct collect_options options = {
+		.loop = stage.loop, .client = client, .sink = {&memory, remember, commit}};
+	assert_int_equal(collect_open(&cx, &options, &stage.collect), RC_OK);
+	struct collect_job host = {.kind = JOB_HOST,
+				   .name = "node",
+				   .instance = "here",
+				   .interval = {3600000},
+				   .timeout = {1000}};
+	struct collect_job *jobs = plan->jobs;
+	size_t count = plan->job_count;
+	plan->jobs = &host;
+	plan->job_count = 1;
+	assert_int_equal(collect_set_plan(&cx, stage.collect, plan), RC_OK);
+	plan->job_count = 0;
+	stage.empty = plan;
+	stage.poll.fire = drop_jobs;
+	stage.poll.owner = &stage;
+	loop_timer_after(stage.loop, &stage.poll, (struct dur){1});
+	loop_run(stage.loop);
+	collect_each_target(stage.collect, look, &left);
+	assert_int_equal(left, 0);
+	http_client_close(&client);
+	collect_close(&stage.collect);
+	assert_null(find("up{instance=\"here\", job=\"node\"}")); /* nothing after its end */
+	plan->jobs = jobs;
+	plan->job_count = count;
+	plan_unref(&plan);
+	loop_close(&stage.loop);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_page_that_breaks_off_leaves_nothing, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_bad_page_ends_every_series, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_job_wins_and_the_page_is_exported, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(honoured_labels_win, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(escapes_are_undone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(jobs_without_a_component_are_compared, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_job_that_vanished_while_running_ends_cleanly,
+						set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
