@@ -1,10 +1,13 @@
 /* Alerts: what fires now. Verdicts of rules go in; pending, firing and resolved come out.
  *
- * The step is pure: (state, verdict) to (state, changes); alert_open() wraps it for the running
- * program. State lives in memory: after a restart a rule's hold begins anew. Loop thread only. */
+ * Every change of state is a record in the ledger together with its entry of the journal, so a hold
+ * goes on and a firing alert stays one over a restart. Conditions of Backline itself (a rule that
+ * fails, a full disk) are alerts like any other. Loop thread only. */
 #ifndef ALERT_ALERT_H
 #define ALERT_ALERT_H
 
+#include "ledger/ledger.h"
+#include "manual/manual.h"
 #include "model/verdict.h"
 
 enum alert_state { ALERT_PENDING, ALERT_FIRING, ALERT_RESOLVED };
@@ -23,17 +26,31 @@ struct alert {
 struct alerts;
 
 struct alert_options {
-	/* Told when an alert begins to fire and when it is resolved. */
-	void (*changed)(void *context, const struct alert *alert);
-	/* A rule that cannot be evaluated, once, and when it can again (failure ""). */
-	void (*failed)(void *context, struct str rule_id, struct str failure);
+	struct clock *clock;
+	struct ledger *ledger; /* NULL: nothing is kept */
+	/* Told when an alert begins to fire, when its value or words change while it fires
+	 * (is_news false), and when it is resolved. */
+	void (*changed)(void *context, const struct alert *alert, bool is_news);
 	void *context;
 };
 
+/* Takes up what the ledger holds, telling nobody; blocking, at start. */
 enum rc alert_open(struct cx *cx, const struct alert_options *options,
 		   struct alerts **out) NODISCARD;
+/* Alerts of rules that are not in it are resolved. */
+enum rc alert_set_plan(struct cx *cx, struct alerts *alerts, const struct plan *plan) NODISCARD;
 void alert_close(struct alerts **alerts);
 struct verdict_sink alert_sink(struct alerts *alerts);
+
+/* Something that Backline knows of itself, not by a rule. */
+struct alert_condition {
+	struct str id; /* "disk-full" */
+	const char *name, *summary;
+	enum priority priority;
+};
+enum rc alert_raise(struct cx *cx, struct alerts *alerts, const struct alert_condition *condition,
+		    bool holds) NODISCARD;
+
 /* Pending and firing ones, worst first: firing before pending, then by labels. */
 void alert_each(const struct alerts *alerts, void (*each)(void *context, const struct alert *alert),
 		void *context);

@@ -118,6 +118,51 @@ int app_alerts(struct invocation *invocation)
 	return LIST(invocation, "/api/v1/alerts", "alerts", columns, "nothing fires");
 }
 
+int app_pages(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"PAGE", "id"},
+		{"STATE", "state"},
+		{"PRIORITY", "priority"},
+		{"WHAT", "name"},
+		{"COMPONENT", "component"},
+		{"OPENED", "opened"},
+		{"WHO HAS IT", "acknowledged_by"},
+		{"NEXT", "next"},
+		{"NEXT AT", "next_at"},
+	};
+	return LIST(invocation, "/api/ops/v1/pages", "pages", columns,
+		    "no pages: nobody was called");
+}
+
+static int answer_page(struct invocation *invocation, const char *act, const char *done)
+{
+	cJSON *answer;
+	struct buf path = BUF_INIT, told = BUF_INIT;
+	buf_puts(&path, "/api/ops/v1/pages/");
+	buf_put_url(&path, str_of(invocation->arguments[0]));
+	buf_printf(&path, "/%s", act);
+	enum rc rc = call(invocation, "POST", path.data, STR(""), &answer);
+	buf_release(&path);
+	if (rc != RC_OK)
+		return invocation_failed(invocation);
+	cJSON_Delete(answer);
+	buf_printf(&told, "%s %s\n", invocation->arguments[0], done);
+	int status = invocation_print(buf_str(&told));
+	buf_release(&told);
+	return status;
+}
+
+int app_acknowledge(struct invocation *invocation)
+{
+	return answer_page(invocation, "acknowledge", "is yours: nobody else is called for it");
+}
+
+int app_resolve(struct invocation *invocation)
+{
+	return answer_page(invocation, "resolve", "is resolved");
+}
+
 int app_deploy(struct invocation *invocation)
 {
 	struct buf body = BUF_INIT;

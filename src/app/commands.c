@@ -93,6 +93,37 @@ const struct command app_commands[] = {
 		.run = app_alerts,
 	},
 	{
+		.name = "pages",
+		.arguments = "",
+		.summary = "List the pages: who was called for what, who has it, who is next",
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_pages,
+	},
+	{
+		.name = "ack",
+		.arguments = "PAGE",
+		.summary = "Acknowledge a page: you have it, nobody else is called",
+		.details = "The page goes on until it is resolved; a critical one that is not "
+			   "calls again after\n30 minutes.",
+		.least = 1,
+		.most = 1,
+		.options = {OPTION_DATA, {0}},
+		.run = app_acknowledge,
+	},
+	{
+		.name = "resolve",
+		.arguments = "PAGE",
+		.summary = "Resolve a page by hand; it opens again while its alert fires on",
+		.details =
+			"A page is resolved by itself when its alert is. One that is resolved by "
+			"hand while the\nalert goes on firing opens again after 30 minutes, or at "
+			"once when it gets worse.",
+		.least = 1,
+		.most = 1,
+		.options = {OPTION_DATA, {0}},
+		.run = app_resolve,
+	},
+	{
 		.name = "journal list",
 		.arguments = "",
 		.summary = "List what happened, newest first",

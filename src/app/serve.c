@@ -77,45 +77,49 @@ static void promise_changed(void *context, const struct promise *promise, enum p
 	record(context, "promise", promise->id, summary, STR(""));
 }
 
-static void alert_changed(void *context, const struct alert *alert)
+/* The alert's journal entry is alert/'s; here people are told. */
+static void alert_changed(void *context, const struct alert *alert, bool is_news)
 {
 	struct app *app = context;
-	struct arena arena;
-	struct cx cx;
-	char subject[128], summary[320];
-	struct buf details = BUF_INIT;
-	snprintf(subject, sizeof(subject), STR_FMT, STR_ARG(alert->rule_id));
-	snprintf(summary, sizeof(summary), "%s: " STR_FMT, alert_state_name(alert->state),
-		 STR_ARG(labels_get(&alert->annotations, STR("summary"))));
-	labels_print(&details, &alert->labels);
-	log_warn("an alert changed", F_TEXT("alert", subject), F_TEXT("what", summary));
-	record(app, "alert", subject, summary, buf_str(&details));
-	buf_release(&details);
-	arena_init(&arena, 65536);
-	cx_init(&cx, &arena, app->clock);
 	struct notify_event event = {alert->rule_id,
 				     alert->labels,
 				     alert->annotations,
 				     alert->value,
 				     alert->state == ALERT_RESOLVED,
-				     alert->active_since,
-				     cx_wall(&cx)};
-	if (notify_alert(&cx, app->notify, &event) != RC_OK)
-		log_failure(&cx, "people are not told of an alert");
+				     alert->active_since};
+	if (is_news)
+		log_warn("an alert changed", F_STR("alert", alert->rule_id),
+			 F_TEXT("what", alert_state_name(alert->state)));
+	notify_alert(app->notify, &event);
+}
+
+static void tell_firing(void *context, const struct alert *alert)
+{
+	if (alert->state == ALERT_FIRING)
+		alert_changed(context, alert, false);
+}
+
+static void tell_condition(struct app *app, const struct alert_condition *condition, bool holds)
+{
+	struct arena arena;
+	struct cx cx;
+	arena_init(&arena, 1 << 20);
+	cx_init(&cx, &arena, app->clock);
+	if (alert_raise(&cx, app->alerts, condition, holds) != RC_OK)
+		log_failure(&cx, "a condition of Backline itself is not recorded");
 	arena_release(&arena);
 }
 
-static void rule_failed(void *context, struct str rule_id, struct str failure)
+static void store_changed(void *context, enum rc state, const char *reason)
 {
-	char subject[128], summary[320];
-	snprintf(subject, sizeof(subject), STR_FMT, STR_ARG(rule_id));
-	if (failure.n == 0)
-		snprintf(summary, sizeof(summary), "evaluated again");
-	else
-		snprintf(summary, sizeof(summary), "cannot be evaluated: " STR_FMT,
-			 STR_ARG(failure));
-	log_warn("a rule changed", F_TEXT("rule", subject), F_TEXT("what", summary));
-	record(context, "rule", subject, summary, STR(""));
+	struct app *app = context;
+	char summary[240];
+	struct alert_condition condition = {.id = STR("ingestion-stopped"),
+					    .name = "IngestionStopped",
+					    .summary = summary,
+					    .priority = PRIORITY_CRITICAL};
+	snprintf(summary, sizeof(summary), "samples are not stored any more: %s", reason);
+	tell_condition(app, &condition, state != RC_OK);
 }
 
 /* ---- the plan ---- */
@@ -162,6 +166,7 @@ static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
 	app->plan = plan;
 	promise_set_plan(app->promises, plan);
 	notify_set_plan(app->notify, plan);
+	TRY(alert_set_plan(cx, app->alerts, plan));
 	rules_set_plan(app->rules, plan);
 	return collect_set_plan(cx, app->collect, plan);
 }
@@ -299,7 +304,9 @@ static enum rc open_store(struct cx *cx, struct app *app)
 	TRY(ledger_open(cx, app->loop, ledger_path, &app->ledger));
 	struct tsdb_options store = {.directory = file_join(cx, app->data, "metrics"),
 				     .loop = app->loop,
-				     .sync_every = {1000}};
+				     .sync_every = {1000},
+				     .state_changed = store_changed,
+				     .context = app};
 	if (store.directory == NULL)
 		return RC_LIMIT;
 	TRY(tsdb_open(cx, &store, &app->tsdb));
@@ -315,8 +322,10 @@ static enum rc open_store(struct cx *cx, struct app *app)
 					 .ledger = app->ledger,
 					 .external_url = "http://127.0.0.1:7080"};
 	TRY(notify_open(cx, &telling, &app->notify));
-	struct alert_options alerting = {
-		.changed = alert_changed, .failed = rule_failed, .context = app};
+	struct alert_options alerting = {.clock = app->clock,
+					 .ledger = app->ledger,
+					 .changed = alert_changed,
+					 .context = app};
 	TRY(alert_open(cx, &alerting, &app->alerts));
 	struct rules_options evaluating = {.loop = app->loop,
 					   .source = promql_source_of(app->tsdb),
@@ -359,6 +368,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .collect = app->collect,
 				      .ledger = app->ledger,
 				      .alerts = app->alerts,
+				      .notify = app->notify,
 				      .plan = present_plan,
 				      .reload = reload,
 				      .context = app};
@@ -367,6 +377,13 @@ static enum rc open_web(struct cx *cx, struct app *app)
 	options.auth_off = auth != NULL;
 	TRY(read_address(cx, invocation_option(app->invocation, "listen"), &options));
 	TRY(web_open(cx, &options, &app->web));
+	char *url =
+		cx_printf(cx, "http://%s:%u",
+			  strcmp(options.address, "0.0.0.0") == 0 ? "127.0.0.1" : options.address,
+			  web_port(app->web));
+	if (url == NULL)
+		return RC_LIMIT;
+	notify_set_external_url(app->notify, url);
 	const char *token = web_first_link(app->web);
 	printf("Backline watches '%s' at http://%s:%u/\n", app->plan->site_name, options.address,
 	       web_port(app->web));
@@ -434,6 +451,8 @@ static enum rc open_all(struct cx *cx, struct app *app)
 	TRY(use_plan(cx, app, plan));
 	TRY(open_web(cx, app));
 	record(app, "start", app->plan->digest, "backline " BACKLINE_VERSION " started", STR(""));
+	alert_each(app->alerts, tell_firing, app);
+	notify_resume(app->notify);
 	return open_watches(cx, app);
 }
 

@@ -175,18 +175,17 @@ static enum rc start_call(struct cx *cx, struct target *target)
 	const struct collect_job *job = target->job;
 	bool probe = job->kind == JOB_PROBE_HTTP;
 	struct http_header headers[3];
-	struct http_call call = {.url = job->url,
-				 .timeout = job->timeout,
-				 .headers = headers,
-				 .response_limit_bytes = probe ? 1 << 20 : job->body_limit_bytes,
-				 .accept_gzip = !probe,
-				 .insecure_tls = job->insecure_tls,
-				 .fresh_connection = probe,
-				 .user = job->user,
-				 .password = job->password,
-				 .redirects = probe && job->component != NULL
-						      ? job->component->redirects
-						      : 0};
+	struct http_call call = {
+		.url = job->url,
+		.timeout = job->timeout,
+		.headers = headers,
+		.response_limit_bytes = probe ? 1 << 20 : job->body_limit_bytes,
+		.accept_gzip = !probe,
+		.insecure_tls = job->insecure_tls,
+		.fresh_connection = probe,
+		.user = job->user,
+		.password = job->password,
+		.redirects = probe && job->component != NULL ? job->component->redirects : 0};
 	if (!probe)
 		headers[call.header_count++] =
 			(struct http_header){"Accept", "text/plain;version=0.0.4;q=1,*/*;q=0.1"};

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "ledger/chain.h"
+#include "ledger/reserve.h"
 #include "ledger/store.h"
 
 #define LEDGER_MAGIC 0x1ed6e001U
@@ -14,7 +15,10 @@
 struct waiting {
 	struct waiting *next;
 	struct wall at;
+	bool has_entry;
 	char *kind, *actor, *subject, *summary, *details;
+	struct ledger_record *records; /* one block with their bytes */
+	size_t record_count;
 	void (*done)(void *context, enum rc rc);
 	void *context;
 };
@@ -28,7 +32,8 @@ struct ledger {
 	unsigned magic;
 	struct loop *loop;
 	sqlite3 *db;
-	sqlite3_stmt *put_entry, *put_payload, *put_head;
+	struct ledger_reserve reserve;
+	sqlite3_stmt *put_entry, *put_payload, *put_head, *put_record, *drop_record;
 	struct loop_job job;
 	bool committing;
 	struct queue queued, under_way;
@@ -91,20 +96,39 @@ static enum rc write_entry(struct cx *cx, struct ledger *ledger, const struct wa
 	return RC_OK;
 }
 
+static void bind_str(sqlite3_stmt *statement, int at, struct str text)
+{
+	sqlite3_bind_text(statement, at, text.p, (int)text.n, SQLITE_STATIC);
+}
+
+static enum rc write_record(struct cx *cx, struct ledger *ledger,
+			    const struct ledger_record *record)
+{
+	sqlite3_stmt *put = record->value.p == NULL ? ledger->drop_record : ledger->put_record;
+	bind_str(put, 1, record->kind);
+	bind_str(put, 2, record->key);
+	if (record->value.p != NULL)
+		bind_str(put, 3, record->value);
+	return step(cx, ledger, put);
+}
+
 static enum rc write_all(struct cx *cx, struct ledger *ledger, struct ledger_link *link)
 {
 	unsigned char hash[LEDGER_HASH_BYTES];
-	for (const struct waiting *w = ledger->under_way.first; w != NULL; w = w->next)
-		TRY(write_entry(cx, ledger, w, link, hash));
+	for (const struct waiting *w = ledger->under_way.first; w != NULL; w = w->next) {
+		if (w->has_entry)
+			TRY(write_entry(cx, ledger, w, link, hash));
+		for (size_t i = 0; i < w->record_count; i++)
+			TRY(write_record(cx, ledger, &w->records[i]));
+	}
 	sqlite3_bind_int64(ledger->put_head, 1, link->seq);
 	bind_bytes(ledger->put_head, 2, link->previous, LEDGER_HASH_BYTES);
 	TRY(step(cx, ledger, ledger->put_head));
 	return ledger_sql_run(cx, ledger->db, "COMMIT");
 }
 
-static enum rc commit_run(struct cx *cx, struct loop_job *job)
+static enum rc commit_once(struct cx *cx, struct ledger *ledger)
 {
-	struct ledger *ledger = (struct ledger *)((char *)job - offsetof(struct ledger, job));
 	struct ledger_link link = {.seq = ledger->head_seq};
 	memcpy(link.previous, ledger->head_hash, LEDGER_HASH_BYTES);
 	TRY(ledger_sql_run(cx, ledger->db, "BEGIN IMMEDIATE"));
@@ -123,6 +147,22 @@ static enum rc commit_run(struct cx *cx, struct loop_job *job)
 	return RC_OK;
 }
 
+static enum rc commit_run(struct cx *cx, struct loop_job *job)
+{
+	struct ledger *ledger = (struct ledger *)((char *)job - offsetof(struct ledger, job));
+	enum rc rc = commit_once(cx, ledger);
+	if (rc == RC_OK) {
+		ledger_reserve_refill(&ledger->reserve);
+		return rc;
+	}
+	/* a full disk shows as an I/O error too, where SQLite syncs or grows its shared memory */
+	if (!ledger_reserve_give_up(&ledger->reserve))
+		return rc;
+	log_failure(cx, "the ledger gives up its reserve");
+	cx_clear(cx);
+	return commit_once(cx, ledger);
+}
+
 /* ---- on the loop ---- */
 
 static void free_waiting(struct waiting *w)
@@ -132,6 +172,7 @@ static void free_waiting(struct waiting *w)
 	free(w->subject);
 	free(w->summary);
 	free(w->details);
+	free(w->records);
 	free(w);
 }
 
@@ -180,21 +221,47 @@ static char *own(struct str s)
 	return heap_copy(s.p == NULL ? "" : s.p, s.n);
 }
 
-enum rc ledger_append(struct cx *cx, struct ledger *ledger, const struct ledger_entry *entry,
+/* One block: the array, then its bytes. */
+static struct ledger_record *own_records(const struct ledger_record *from, size_t count)
+{
+	size_t bytes = count * sizeof(*from);
+	for (size_t i = 0; i < count; i++)
+		bytes += from[i].kind.n + from[i].key.n + from[i].value.n + 1;
+	struct ledger_record *block = heap_alloc(bytes);
+	char *at = (char *)(block + count);
+	for (size_t i = 0; i < count; i++) {
+		block[i] = from[i];
+		struct str *parts[] = {&block[i].kind, &block[i].key, &block[i].value};
+		for (int p = 0; p < 3 && parts[p]->p != NULL; p++) {
+			memcpy(at, parts[p]->p, parts[p]->n);
+			parts[p]->p = at;
+			at += parts[p]->n;
+		}
+	}
+	return block;
+}
+
+enum rc ledger_commit(struct cx *cx, struct ledger *ledger, const struct ledger_entry *entry,
+		      const struct ledger_record *records, size_t record_count,
 		      void (*done)(void *context, enum rc rc), void *context)
 {
 	CHECK_MAGIC(ledger, LEDGER_MAGIC);
 	if (ledger->queued.count >= QUEUE_LIMIT)
 		return cx_fail(cx, RC_BUSY, "%d entries of the journal wait already", QUEUE_LIMIT);
 	struct waiting *w = heap_alloc(sizeof(*w));
-	*w = (struct waiting){.at = clock_wall(loop_clock(ledger->loop)),
-			      .kind = own(entry->kind),
-			      .actor = own(entry->actor),
-			      .subject = own(entry->subject),
-			      .summary = own(entry->summary),
-			      .details = own(entry->details),
-			      .done = done,
-			      .context = context};
+	w->at = clock_wall(loop_clock(ledger->loop));
+	w->done = done;
+	w->context = context;
+	w->record_count = record_count;
+	w->records = record_count == 0 ? NULL : own_records(records, record_count);
+	if (entry != NULL) {
+		w->has_entry = true;
+		w->kind = own(entry->kind);
+		w->actor = own(entry->actor);
+		w->subject = own(entry->subject);
+		w->summary = own(entry->summary);
+		w->details = own(entry->details);
+	}
 	if (ledger->queued.last == NULL)
 		ledger->queued.first = w;
 	else
@@ -203,6 +270,37 @@ enum rc ledger_append(struct cx *cx, struct ledger *ledger, const struct ledger_
 	ledger->queued.count++;
 	start_commit(ledger);
 	return RC_OK;
+}
+
+enum rc ledger_append(struct cx *cx, struct ledger *ledger, const struct ledger_entry *entry,
+		      void (*done)(void *context, enum rc rc), void *context)
+{
+	return ledger_commit(cx, ledger, entry, NULL, 0, done, context);
+}
+
+enum rc ledger_records(struct cx *cx, struct ledger *ledger, struct str kind,
+		       struct ledger_record **out, size_t *count)
+{
+	VEC(struct ledger_record) list = {0};
+	sqlite3_stmt *row;
+	int code;
+	TRY(ledger_sql_prepare(cx, ledger->db,
+			       "SELECT key, value FROM record WHERE kind = ? ORDER BY key", &row));
+	bind_str(row, 1, kind);
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		struct ledger_record *record = vec_add(cx, &list);
+		if (record == NULL)
+			break;
+		*record = (struct ledger_record){kind, cx_str(cx, ledger_sql_text(row, 0)),
+						 cx_str(cx, ledger_sql_text(row, 1))};
+	}
+	enum rc rc = cx->arena->exhausted  ? RC_LIMIT
+		     : code == SQLITE_DONE ? RC_OK
+					   : ledger_sql_failed(cx, ledger->db, "read the ledger");
+	sqlite3_finalize(row);
+	*out = list.v;
+	*count = list.n;
+	return rc;
 }
 
 static enum rc read_head(struct cx *cx, struct ledger *ledger)
@@ -230,6 +328,13 @@ static enum rc prepare_all(struct cx *cx, struct ledger *ledger)
 		cx, ledger->db,
 		"INSERT INTO journal_payload (seq, salt, summary, details) VALUES (?, ?, ?, ?)",
 		&ledger->put_payload));
+	TRY(ledger_sql_prepare(
+		cx, ledger->db,
+		"INSERT INTO record (kind, key, value) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO "
+		"UPDATE SET value = excluded.value",
+		&ledger->put_record));
+	TRY(ledger_sql_prepare(cx, ledger->db, "DELETE FROM record WHERE kind = ? AND key = ?",
+			       &ledger->drop_record));
 	return ledger_sql_prepare(
 		cx, ledger->db,
 		"INSERT INTO chain_head (one, seq, hash) VALUES (1, ?, ?) ON CONFLICT (one) DO "
@@ -252,6 +357,8 @@ enum rc ledger_open(struct cx *cx, struct loop *loop, const char *path, struct l
 		rc = prepare_all(cx, ledger);
 	if (rc == RC_OK)
 		rc = read_head(cx, ledger);
+	if (rc == RC_OK)
+		rc = ledger_reserve_open(cx, &ledger->reserve, path);
 	if (rc != RC_OK) {
 		ledger_close(&ledger);
 		return rc;
@@ -270,7 +377,10 @@ void ledger_close(struct ledger **handle)
 	sqlite3_finalize(ledger->put_entry);
 	sqlite3_finalize(ledger->put_payload);
 	sqlite3_finalize(ledger->put_head);
+	sqlite3_finalize(ledger->put_record);
+	sqlite3_finalize(ledger->drop_record);
 	sqlite3_close(ledger->db);
+	ledger_reserve_close(&ledger->reserve);
 	ledger->magic = 0;
 	free(ledger);
 }
@@ -279,4 +389,5 @@ void ledger_stats(const struct ledger *ledger, struct ledger_stats *out)
 {
 	*out = ledger->stats;
 	out->waiting = ledger->queued.count + ledger->under_way.count;
+	out->reserve_used = ledger_reserve_is_used(&ledger->reserve);
 }

@@ -1,8 +1,11 @@
-/* The ledger: what happened, append-only, each entry hashing the one before it.
+/* The ledger: what happened, append-only, each entry hashing the one before it; and records, the
+ * present state of what outlives the process.
  *
  * An entry hashes a salted digest of its payload, and the payload stands in a row of its own that
- * may be erased (privacy, retention) without breaking the chain. Writes are grouped: what queued
- * while a commit ran is committed at once, durably, on an I/O worker. Format:
+ * may be erased (privacy, retention) without breaking the chain. A change of state and the entry
+ * that says why are one transaction. Writes are grouped: what queued while a commit ran is
+ * committed at once, durably and in order, on an I/O worker. 32 MiB of the disk are held in
+ * reserve, given up when it is full, so that pages are still recorded. Format:
  * docs/formats/ledger.md. */
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
@@ -20,6 +23,12 @@ struct ledger_entry {
 	struct str details; /* JSON, or "" */
 };
 
+/* The present state of one thing, JSON as its owner writes it: ("page", "P-17", {...}). */
+struct ledger_record {
+	struct str kind, key;
+	struct str value; /* .p NULL: the record is removed */
+};
+
 /* Opens or makes the file; blocking, at start. */
 enum rc ledger_open(struct cx *cx, struct loop *loop, const char *path,
 		    struct ledger **out) NODISCARD;
@@ -30,6 +39,15 @@ void ledger_close(struct ledger **ledger);
  * on the loop once it is durable, or with the failure. RC_BUSY when too many wait. Loop thread. */
 enum rc ledger_append(struct cx *cx, struct ledger *ledger, const struct ledger_entry *entry,
 		      void (*done)(void *context, enum rc rc), void *context) NODISCARD;
+
+/* The same with records that change in the same transaction; entry may be NULL where the change is
+ * no act of anybody. Commits end in the order they were asked for. */
+enum rc ledger_commit(struct cx *cx, struct ledger *ledger, const struct ledger_entry *entry,
+		      const struct ledger_record *records, size_t record_count,
+		      void (*done)(void *context, enum rc rc), void *context) NODISCARD;
+/* All records of a kind by their keys' order, as they are committed. Blocking: at start. */
+enum rc ledger_records(struct cx *cx, struct ledger *ledger, struct str kind,
+		       struct ledger_record **out, size_t *count) NODISCARD;
 
 struct ledger_row {
 	int64_t seq;
@@ -55,6 +73,7 @@ enum rc ledger_verify(struct cx *cx, const char *path, struct ledger_report *out
 struct ledger_stats {
 	uint64_t entries, commits, failures;
 	size_t waiting;
+	bool reserve_used; /* the disk was full, and has not had room for the reserve since */
 };
 void ledger_stats(const struct ledger *ledger, struct ledger_stats *out);
 

@@ -19,19 +19,6 @@ static const struct component *first_of_kinds(const struct plan *plan, const cha
 	return NULL;
 }
 
-/* Reading-the-manual: critical by tier; a warning one lower for Error and Availability, else two.
- */
-static enum priority priority_of(const struct threshold *t, const struct threshold_limit *limit)
-{
-	enum tier tier = t->component == NULL ? TIER_CRITICAL : t->component->tier;
-	int priority = tier == TIER_CRITICAL ? PRIORITY_CRITICAL
-		       : tier == TIER_MAJOR  ? PRIORITY_HIGH
-					     : PRIORITY_MEDIUM;
-	if (limit->level == LIMIT_WARNING)
-		priority -= compiler_has_word(str_of(t->alert_type), "error|availab") ? 1 : 2;
-	return priority < PRIORITY_LOW ? PRIORITY_LOW : (enum priority)priority;
-}
-
 /* ---- rules ---- */
 
 static void label(struct rule *rule, const char *name, const char *value)
@@ -184,7 +171,7 @@ static void bind_thresholds(struct compiler *c)
 		if (c->has_holds)
 			t->hold = c->hold;
 		for (size_t l = 0; l < t->limit_count; l++)
-			t->limits[l].priority = priority_of(t, &t->limits[l]);
+			t->limits[l].priority = priority_of_limit(t, &t->limits[l], t->component);
 		tell_missing(c, t, measure);
 		for (size_t l = 0; measure != NULL && l < t->limit_count; l++)
 			limit_rule(c, group, measure, t, &t->limits[l]);
@@ -197,7 +184,7 @@ static void bind_thresholds(struct compiler *c)
 
 /* ---- channels and people ---- */
 
-static const char *channel_lacks(const struct plan *plan, const struct channel *channel)
+const char *channel_lacks(const struct plan *plan, const struct channel *channel)
 {
 	const struct providers *p = &plan->providers;
 	switch (channel->kind) {

@@ -134,7 +134,7 @@ static void take_workflow(const struct drawing *d)
 
 /* ---- escalation ---- */
 
-static bool priority_named(struct str text, enum priority *out)
+static bool find_priority(struct str text, enum priority *out)
 {
 	for (int p = 0; p < PRIORITIES; p++) {
 		if (str_find_nocase(text, str_of(priority_name((enum priority)p))) < 0)
@@ -270,7 +270,7 @@ static void take_escalation(const struct drawing *d)
 		enum priority priority;
 		if (!m->nodes[m->edges[e].from].is_decision ||
 		    compiler_has_word(m->nodes[m->edges[e].from].text, "ack|resolv") ||
-		    !priority_named(m->edges[e].label, &priority))
+		    !find_priority(m->edges[e].label, &priority))
 			continue;
 		take_priority(d, priority, &m->edges[e]);
 		found++;

@@ -82,6 +82,7 @@ struct promise {
 
 enum priority { PRIORITY_LOW, PRIORITY_MEDIUM, PRIORITY_HIGH, PRIORITY_CRITICAL, PRIORITIES };
 const char *priority_name(enum priority priority); /* "critical" */
+bool priority_named(struct str name, enum priority *out);
 
 enum tier { TIER_CRITICAL, TIER_MAJOR, TIER_NON_CRITICAL };
 
@@ -193,6 +194,12 @@ struct threshold {
 	size_t limit_count;
 	struct place place;
 };
+
+/* The priority of a limit crossed at a component, by its tier: see reading-the-manual. NULL: as of
+ * tier critical. */
+enum priority priority_of_limit(const struct threshold *threshold,
+				const struct threshold_limit *limit,
+				const struct component *component);
 
 enum rule_kind { RULE_ALERTING, RULE_RECORDING };
 
@@ -415,6 +422,9 @@ struct manual_input {
  */
 enum rc manual_compile(struct cx *cx, const struct manual_input *input,
 		       struct diagnostics *diagnostics, struct plan **out) NODISCARD;
+/* NULL when the plan has none of that id. */
+const struct rule *plan_rule(const struct plan *plan, struct str id);
+const struct component *plan_component(const struct plan *plan, struct str id);
 struct plan *plan_ref(struct plan *plan); /* any thread */
 void plan_unref(struct plan **plan);
 
@@ -437,6 +447,9 @@ struct plan_change {
 /* Differences promise by promise, in cx->arena. */
 enum rc manual_compare(struct cx *cx, const struct plan *before, const struct plan *after,
 		       struct plan_change **out, size_t *count) NODISCARD;
+
+/* Why a channel cannot be used as the site file stands; NULL: it can. */
+const char *channel_lacks(const struct plan *plan, const struct channel *channel);
 
 /* What ships in the binary. */
 struct str manual_embedded_document(void);

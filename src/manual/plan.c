@@ -56,3 +56,48 @@ const struct person *contact_person(const struct contact *contact, struct wall a
 {
 	return contact->oncall != NULL ? oncall_at(contact->oncall, at) : contact->person;
 }
+bool priority_named(struct str name, enum priority *out)
+{
+	for (int p = 0; p < PRIORITIES; p++) {
+		if (!str_eq(name, str_of(priority_name((enum priority)p))))
+			continue;
+		*out = (enum priority)p;
+		return true;
+	}
+	return false;
+}
+
+/* Critical by tier; a warning one lower for Error and Availability, else two. */
+enum priority priority_of_limit(const struct threshold *threshold,
+				const struct threshold_limit *limit,
+				const struct component *component)
+{
+	enum tier tier = component == NULL ? TIER_CRITICAL : component->tier;
+	struct str type = str_of(threshold->alert_type);
+	int priority = tier == TIER_CRITICAL ? PRIORITY_CRITICAL
+		       : tier == TIER_MAJOR  ? PRIORITY_HIGH
+					     : PRIORITY_MEDIUM;
+	if (limit->level == LIMIT_WARNING)
+		priority -= str_find_nocase(type, STR("error")) >= 0 ||
+					    str_find_nocase(type, STR("availab")) >= 0
+				    ? 1
+				    : 2;
+	return priority < PRIORITY_LOW ? PRIORITY_LOW : (enum priority)priority;
+}
+
+const struct rule *plan_rule(const struct plan *plan, struct str id)
+{
+	for (size_t g = 0; g < plan->rule_group_count; g++)
+		for (size_t i = 0; i < plan->rule_groups[g].rule_count; i++)
+			if (str_eq(id, str_of(plan->rule_groups[g].rules[i].id)))
+				return &plan->rule_groups[g].rules[i];
+	return NULL;
+}
+
+const struct component *plan_component(const struct plan *plan, struct str id)
+{
+	for (size_t i = 0; i < plan->component_count; i++)
+		if (str_eq(id, str_of(plan->components[i].id)))
+			return &plan->components[i];
+	return NULL;
+}

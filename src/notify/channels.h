@@ -26,6 +26,7 @@ struct notify_message {
 	const char *target; /* e-mail address, Slack channel, webhook's name */
 	enum priority priority;
 	bool resolved, possible_repeat;
+	bool not_recorded;     /* the ledger could not be written */
 	const char *name;      /* "API Response Time" */
 	const char *component; /* "api" */
 	const char *value;     /* "1.38 s" */

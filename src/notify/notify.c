@@ -1,271 +1,270 @@
-/* Deliveries: journaled first, sent once that is durable, tried again with back-off. */
+/* Alerts to pages, people's answers, the life of it all. */
 #include "notify/notify.h"
 
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/log.h"
-#include "notify/channels.h"
+#include "notify/inside.h"
 
-#define NOTIFY_MAGIC 0x6e0715f1U
-#define DELIVERY_BUDGET_BYTES (256 * 1024)
-#define TRIES_LIMIT 6
-#define FIRST_WAIT_MS 5000
+#define CLOSED_PAGES_KEPT 50
+#define KEY_RECORD STR("link-key")
 
-struct delivery {
-	struct delivery *next, *previous;
-	struct notify *notify;
-	struct plan *plan; /* keeps the providers */
-	struct arena arena;
-	struct notify_message message;
-	struct notify_alert alert;
-	struct loop_timer again;
-	int tries;
-	bool busy; /* the ledger or a channel will call back */
-};
+/* ---- closed pages ---- */
 
-struct notify {
-	unsigned magic;
-	struct notify_options options;
-	char *external_url;
-	struct plan *plan;
-	struct notify_channels *channels;
-	struct delivery *deliveries;
-	uint64_t last_id;
-	bool closing;
-};
-
-static void free_delivery(struct delivery *d)
+static bool can_go(const struct page *page)
 {
-	struct notify *notify = d->notify;
-	loop_timer_cancel(notify->options.loop, &d->again);
-	if (d->next != NULL)
-		d->next->previous = d->previous;
-	if (d->previous != NULL)
-		d->previous->next = d->next;
-	else
-		notify->deliveries = d->next;
-	plan_unref(&d->plan);
-	arena_release(&d->arena);
-	free(d);
+	return notify_page_is_done(page) && page->saves_done == page->saves_begun;
 }
 
-static enum rc record(struct cx *cx, struct delivery *d, const char *what,
-		      void (*done)(void *context, enum rc rc))
+static void drop(struct cx *cx, void *context)
 {
-	char summary[400];
-	const struct notify_message *m = &d->message;
-	snprintf(summary, sizeof(summary), "%s: %s%s%s, %s%s%s", what, channel_kind_name(m->kind),
-		 m->target == NULL ? "" : " ", m->target == NULL ? "" : m->target,
-		 m->resolved ? "resolved " : "", m->name,
-		 m->possible_repeat ? " (possible repeat)" : "");
-	struct ledger_entry entry = {STR("delivery"), STR("backline"), str_of(m->page_id),
-				     str_of(summary), STR("")};
-	return ledger_append(cx, d->notify->options.ledger, &entry, done, d);
+	struct page *page = context;
+	char key[NOTIFY_KEY_BYTES];
+	notify_page_key(page, key);
+	struct ledger_record gone = {PAGE_RECORD, str_of(key), {0}};
+	loop_timer_cancel(page->notify->options.loop, &page->timer);
+	if (ledger_commit(cx, page->notify->options.ledger, NULL, &gone, 1, NULL, NULL) != RC_OK)
+		log_failure(cx, "an old page stays in the ledger");
 }
 
-/* ---- sending ---- */
-
-static void send_now(struct delivery *d);
-
-static void try_again(struct loop_timer *timer, void *owner)
+/* The newest closed ones are kept for the list; the journal keeps them all. */
+static void forget_old(struct notify *notify)
 {
-	(void)timer;
-	send_now(owner);
-}
-
-static void told(const struct notify_result *result, void *context)
-{
-	struct delivery *d = context;
-	struct arena arena;
-	struct cx cx;
-	char what[320];
-	d->busy = false;
-	if (d->notify->closing) {
-		free_delivery(d);
-		return;
+	size_t closed = 0, kept = 0;
+	for (size_t i = 0; i < notify->pages.n; i++)
+		closed += can_go(notify->pages.v[i]);
+	for (size_t i = 0; i < notify->pages.n; i++) {
+		struct page *page = notify->pages.v[i];
+		if (closed > CLOSED_PAGES_KEPT && can_go(page)) {
+			closed--;
+			notify_with_cx(notify, drop, page);
+			notify_page_free(&page);
+		} else {
+			notify->pages.v[kept++] = page;
+		}
 	}
-	bool again = result->outcome == NOTIFY_RETRY && d->tries < TRIES_LIMIT;
-	snprintf(what, sizeof(what), "%s (%.240s)",
-		 result->outcome == NOTIFY_DELIVERED ? "delivered"
-		 : again                             ? "will be tried again"
-						     : "not delivered",
-		 result->detail);
-	arena_init(&arena, 4096);
-	cx_init(&cx, &arena, loop_clock(d->notify->options.loop));
-	if (record(&cx, d, what, NULL) != RC_OK)
-		log_failure(&cx, "a delivery's outcome is not on the journal");
-	arena_release(&arena);
-	log_info("a delivery", F_TEXT("what", what),
-		 F_TEXT("channel", channel_kind_name(d->message.kind)),
-		 F_TEXT("page", d->message.page_id));
-	if (!again) {
-		free_delivery(d);
-		return;
-	}
-	int64_t wait_ms = FIRST_WAIT_MS << (d->tries - 1);
-	if (result->retry_after.ms > wait_ms)
-		wait_ms = result->retry_after.ms;
-	/* a time-out says nothing of whether it arrived */
-	d->message.possible_repeat = true;
-	loop_timer_after(d->notify->options.loop, &d->again, (struct dur){wait_ms});
+	notify->pages.n = kept;
 }
 
-static void send_now(struct delivery *d)
+/* ---- alerts ---- */
+
+static char *group_of(struct cx *cx, const struct notify_event *event)
 {
-	struct arena arena;
-	struct cx cx;
-	arena_init(&arena, DELIVERY_BUDGET_BYTES);
-	cx_init(&cx, &arena, loop_clock(d->notify->options.loop));
-	d->tries++;
-	d->busy = true;
-	if (notify_channels_send(&cx, d->notify->channels, &d->plan->providers, &d->message, told,
-				 d) != RC_OK) {
-		struct notify_result refused = {.outcome = NOTIFY_REFUSED};
-		snprintf(refused.detail, sizeof(refused.detail), "%.250s", cx.err.message);
-		told(&refused, d);
-	}
-	arena_release(&arena);
+	struct str threshold = labels_get(&event->labels, STR("threshold"));
+	struct str component = labels_get(&event->labels, STR("component"));
+	struct str first = threshold.n > 0 ? threshold : event->rule_id;
+	return cx_printf(cx, STR_FMT "/" STR_FMT, STR_ARG(first), STR_ARG(component));
 }
 
-/* The journal holds that it will be sent, or said that it cannot: it is sent either way. */
-static void recorded(void *context, enum rc rc)
+static struct page *find_group(const struct notify *notify, const char *group)
 {
-	struct delivery *d = context;
-	d->busy = false;
-	if (d->notify->closing) {
-		free_delivery(d);
-		return;
+	for (size_t i = notify->pages.n; i > 0; i--) {
+		struct page *page = notify->pages.v[i - 1];
+		bool open = page->run.resolved.ms == 0 || page->run.firing;
+		if (open && strcmp(page->group, group) == 0)
+			return page;
 	}
-	if (rc != RC_OK)
-		log_error("a delivery is sent, not recorded", F_TEXT("page", d->message.page_id));
-	send_now(d);
-}
-
-/* ---- making deliveries ---- */
-
-static const struct rule *rule_of(const struct plan *plan, struct str id)
-{
-	for (size_t g = 0; g < plan->rule_group_count; g++)
-		for (size_t i = 0; i < plan->rule_groups[g].rule_count; i++)
-			if (str_eq(id, str_of(plan->rule_groups[g].rules[i].id)))
-				return &plan->rule_groups[g].rules[i];
 	return NULL;
 }
 
-static enum priority priority_of(const struct notify_event *event)
+static void name_page(struct page *page, const struct notify_event *event)
 {
-	struct str name = labels_get(&event->labels, STR("priority"));
-	for (int p = 0; p < PRIORITIES; p++)
-		if (str_eq(name, str_of(priority_name((enum priority)p))))
-			return (enum priority)p;
-	return PRIORITY_LOW;
-}
-
-/* A person's own address, where the channel has none: whoever the escalation's first step reaches.
- */
-static const char *address_of(const struct plan *plan, enum priority priority,
-			      const struct channel *channel, struct wall at)
-{
-	const struct escalation *escalation = &plan->escalations[priority];
-	if (channel->target != NULL || channel->kind != CHANNEL_EMAIL ||
-	    escalation->step_count == 0 || escalation->steps[0].contact == NULL)
-		return channel->target;
-	const struct contact *contact = escalation->steps[0].contact;
-	const struct person *person = contact_person(contact, at);
-	return contact->mail_group != NULL ? contact->mail_group
-	       : person == NULL            ? NULL
-					   : person->email;
-}
-
-static const char *owned(struct cx *cx, struct str s)
-{
-	return str_dup(cx->arena, s);
-}
-
-static enum rc fill_message(struct cx *cx, struct delivery *d, const struct notify_event *event,
-			    const struct channel *channel)
-{
-	struct notify *notify = d->notify;
-	const struct rule *rule = rule_of(d->plan, event->rule_id);
-	const struct threshold_limit *limit = rule == NULL ? NULL : rule->limit;
+	const struct rule *rule = plan_rule(page->notify->plan, event->rule_id);
+	struct str name = rule != NULL && rule->threshold != NULL
+				  ? str_of(rule->threshold->metric)
+				  : labels_get(&event->labels, STR("alertname"));
 	struct str component = labels_get(&event->labels, STR("component"));
-	struct buf value = BUF_INIT;
-	buf_put_double(&value, event->value);
-	TRY(labels_copy(cx, &event->labels, &d->alert.labels));
-	TRY(labels_copy(cx, &event->annotations, &d->alert.annotations));
-	d->alert.fingerprint =
-		cx_printf(cx, "%016llx", (unsigned long long)labels_hash(&event->labels));
-	d->alert.starts_at = event->since;
-	d->alert.ends_at.ms = event->resolved ? event->at.ms : 0;
-	struct notify_message *m = &d->message;
-	m->delivery_id = cx_printf(cx, "%lld-%llu", (long long)event->at.ms,
-				   (unsigned long long)++notify->last_id);
-	m->page_id =
-		cx_printf(cx, STR_FMT "/" STR_FMT, STR_ARG(event->rule_id), STR_ARG(component));
-	m->group_key = m->page_id;
-	m->kind = channel->kind;
-	m->priority = priority_of(event);
-	m->target = address_of(d->plan, m->priority, channel, event->at);
-	m->resolved = event->resolved;
-	m->name = rule != NULL && rule->threshold != NULL
-			  ? rule->threshold->metric
-			  : owned(cx, labels_get(&event->labels, STR("alertname")));
-	m->component = owned(cx, component);
-	m->value = owned(cx, buf_str(&value));
-	buf_release(&value);
-	m->limit = limit == NULL ? NULL : limit->text;
-	m->clause = limit == NULL || limit->promise == NULL ? NULL : limit->promise->text;
-	m->clause_at = limit == NULL || limit->promise == NULL ? NULL : limit->promise->heading;
-	m->since = event->since;
-	m->external_url = d->plan->public_url == NULL ? notify->external_url : d->plan->public_url;
-	m->group_labels = d->alert.labels;
-	m->alerts = &d->alert;
-	m->alert_count = 1;
-	return cx->arena->exhausted ? RC_LIMIT : RC_OK;
+	free(page->name);
+	free(page->component);
+	page->name = heap_copy(name.n == 0 ? "alert" : name.p, name.n == 0 ? 5 : name.n);
+	page->component = heap_copy(component.n == 0 ? "" : component.p, component.n);
 }
 
-static enum rc deliver(struct cx *cx, struct notify *notify, const struct notify_event *event,
-		       const struct channel *channel)
+static struct page *open_page(struct notify *notify, const char *group,
+			      const struct notify_event *event)
 {
-	struct delivery *d = heap_alloc(sizeof(*d));
-	struct cx own;
-	d->notify = notify;
-	d->plan = plan_ref(notify->plan);
-	d->again.fire = try_again;
-	d->again.owner = d;
-	arena_init(&d->arena, DELIVERY_BUDGET_BYTES);
-	cx_init(&own, &d->arena, cx->clock);
-	d->next = notify->deliveries;
-	if (d->next != NULL)
-		d->next->previous = d;
-	notify->deliveries = d;
-	enum rc rc = fill_message(&own, d, event, channel);
-	if (rc == RC_OK) {
-		d->busy = true;
-		rc = record(cx, d, "to be sent", recorded);
-	}
-	if (rc != RC_OK)
-		free_delivery(d);
-	return rc;
+	struct page *page = notify_page_new(notify, ++notify->last_number, str_of(group));
+	page->opened = clock_wall(loop_clock(notify->options.loop));
+	page->timer.fire = notify_page_due;
+	page->timer.owner = page;
+	name_page(page, event);
+	*vec_heap_add(&notify->pages) = page;
+	return page;
 }
 
-enum rc notify_alert(struct cx *cx, struct notify *notify, const struct notify_event *event)
+void notify_alert(struct notify *notify, const struct notify_event *event)
 {
+	struct arena arena;
+	struct cx cx;
+	enum priority priority = PRIORITY_LOW;
 	CHECK_MAGIC(notify, NOTIFY_MAGIC);
-	const struct priority_channels *list = &notify->plan->channels[priority_of(event)];
-	for (size_t i = 0; i < list->channel_count; i++)
-		TRY(deliver(cx, notify, event, &list->channels[i]));
-	if (list->channel_count > 0)
-		return RC_OK;
-	struct ledger_entry nobody = {
-		STR("delivery"), STR("backline"), event->rule_id,
-		STR("nobody is told: the manual names no channel for this priority"), STR("")};
-	return ledger_append(cx, notify->options.ledger, &nobody, NULL, NULL);
+	arena_init(&arena, 65536);
+	cx_init(&cx, &arena, loop_clock(notify->options.loop));
+	/* a rule file's alert without a priority is taken for a warning of something critical */
+	if (!priority_named(labels_get(&event->labels, STR("priority")), &priority))
+		priority = str_is(labels_get(&event->labels, STR("severity")), "critical")
+				   ? PRIORITY_CRITICAL
+				   : PRIORITY_MEDIUM;
+	char *group = group_of(&cx, event);
+	struct page *page = group == NULL ? NULL : find_group(notify, group);
+	if (page == NULL && group != NULL && !event->resolved)
+		page = open_page(notify, group, event);
+	if (page != NULL) {
+		notify_page_set_alert(page, event, priority);
+		page->dirty = true;
+		loop_timer_after(notify->options.loop, &notify->flush, (struct dur){0});
+	} else if (group == NULL) {
+		log_error("an alert's labels are too long for a page");
+	}
+	arena_release(&arena);
+}
+
+static void weigh(struct cx *cx, void *context)
+{
+	struct page *page = context;
+	const struct page_alert *worst = notify_page_worst(page);
+	struct escalate_input input = {
+		.event = ESCALATE_ALERTS, .priority = worst->priority, .firing = worst->firing};
+	page->dirty = false;
+	notify_run_step(cx, page, input, STR("backline"));
+}
+
+static void flush(struct loop_timer *timer, void *owner)
+{
+	struct notify *notify = owner;
+	(void)timer;
+	if (!notify->resumed)
+		return;
+	for (size_t i = 0; i < notify->pages.n; i++)
+		if (notify->pages.v[i]->dirty)
+			notify_with_cx(notify, weigh, notify->pages.v[i]);
+	forget_old(notify);
+}
+
+/* ---- people answer ---- */
+
+static struct page *find_page(const struct notify *notify, struct str id)
+{
+	for (size_t i = 0; i < notify->pages.n; i++)
+		if (str_eq(id, str_of(notify->pages.v[i]->id)))
+			return notify->pages.v[i];
+	return NULL;
+}
+
+/* The answer's own commit comes after the page's: commits end in order. */
+static enum rc answer(struct cx *cx, struct notify *notify, struct str id, struct str actor,
+		      enum escalate_event event, void (*done)(void *context, enum rc rc),
+		      void *context)
+{
+	struct page *page = find_page(notify, id);
+	CHECK_MAGIC(notify, NOTIFY_MAGIC);
+	if (page == NULL) {
+		enum rc rc =
+			cx_fail(cx, RC_NOT_FOUND, "there is no page '" STR_FMT "'", STR_ARG(id));
+		cx_hint(cx, "`backline pages` lists them.");
+		return rc;
+	}
+	if (page->run.resolved.ms != 0)
+		return cx_fail(cx, RC_CONFLICT, "page %s is resolved already", page->id);
+	if (event != ESCALATE_ACKNOWLEDGED || page->run.acknowledged.ms == 0) {
+		char **by = event == ESCALATE_ACKNOWLEDGED ? &page->acknowledged_by
+							   : &page->resolved_by;
+		free(*by);
+		*by = heap_copy(actor.p, actor.n);
+		notify_run_step(cx, page, (struct escalate_input){.event = event}, actor);
+	}
+	return ledger_commit(cx, notify->options.ledger, NULL, NULL, 0, done, context);
+}
+
+enum rc notify_acknowledge(struct cx *cx, struct notify *notify, struct str page, struct str actor,
+			   void (*done)(void *context, enum rc rc), void *context)
+{
+	return answer(cx, notify, page, actor, ESCALATE_ACKNOWLEDGED, done, context);
+}
+
+enum rc notify_resolve(struct cx *cx, struct notify *notify, struct str page, struct str actor,
+		       void (*done)(void *context, enum rc rc), void *context)
+{
+	return answer(cx, notify, page, actor, ESCALATE_RESOLVED, done, context);
+}
+
+enum rc notify_read_link(struct cx *cx, const struct notify *notify, struct str token,
+			 char page[NOTIFY_NAME_BYTES], char person[NOTIFY_NAME_BYTES])
+{
+	struct notify_link link;
+	TRY(notify_link_read(cx, notify->key, token, &link));
+	if (link.act != NOTIFY_LINK_ACKNOWLEDGE)
+		return cx_fail(cx, RC_DENIED, "link is not valid");
+	snprintf(page, NOTIFY_NAME_BYTES, "%s", link.page);
+	snprintf(person, NOTIFY_NAME_BYTES, "%s", link.person);
+	return RC_OK;
 }
 
 /* ---- life ---- */
+
+static enum rc restore_pages(struct cx *cx, struct notify *notify)
+{
+	struct ledger_record *records;
+	size_t count;
+	TRY(ledger_records(cx, notify->options.ledger, PAGE_RECORD, &records, &count));
+	for (size_t i = 0; i < count; i++) {
+		struct page *page;
+		TRY(notify_page_read(cx, notify, records[i].value, &page));
+		page->timer.fire = notify_page_due;
+		page->timer.owner = page;
+		*vec_heap_add(&notify->pages) = page;
+		notify->last_number =
+			page->number > notify->last_number ? page->number : notify->last_number;
+	}
+	TRY(ledger_records(cx, notify->options.ledger, NOTIFY_CHANNEL_RECORD, &records, &count));
+	for (size_t i = 0; i < count; i++) {
+		struct str digits = str_skip(records[i].value, sizeof("{\"delivered_ms\":") - 1);
+		int64_t at;
+		if (digits.n > 0 && str_to_i64(str_make(digits.p, digits.n - 1), &at))
+			notify_note_delivered(notify, str_dup(cx->arena, records[i].key),
+					      (struct wall){at});
+	}
+	return RC_OK;
+}
+
+static char nibble(int value)
+{
+	return "0123456789abcdef"[value & 15];
+}
+
+static int nibble_value(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The key that signs links: made once, kept in the ledger. */
+static enum rc restore_key(struct cx *cx, struct notify *notify)
+{
+	struct ledger_record *records;
+	size_t count;
+	char hex[2 * NOTIFY_LINK_KEY_BYTES + 1] = "";
+	TRY(ledger_records(cx, notify->options.ledger, KEY_RECORD, &records, &count));
+	if (count == 1 && records[0].value.n == sizeof(hex) - 1) {
+		for (int i = 0; i < NOTIFY_LINK_KEY_BYTES; i++) {
+			int high = nibble_value(records[0].value.p[2 * i]);
+			int low = nibble_value(records[0].value.p[2 * i + 1]);
+			if (high < 0 || low < 0)
+				return cx_fail(cx, RC_CORRUPT, "the links' key cannot be read");
+			notify->key[i] = (uint8_t)(high << 4 | low);
+		}
+		return RC_OK;
+	}
+	CHECK(RAND_bytes(notify->key, sizeof(notify->key)) == 1);
+	for (int i = 0; i < NOTIFY_LINK_KEY_BYTES; i++) {
+		hex[2 * i] = nibble(notify->key[i] >> 4);
+		hex[2 * i + 1] = nibble(notify->key[i]);
+	}
+	struct ledger_record record = {KEY_RECORD, STR("acknowledge"), str_of(hex)};
+	return ledger_commit(cx, notify->options.ledger, NULL, &record, 1, NULL, NULL);
+}
 
 enum rc notify_open(struct cx *cx, const struct notify_options *options, struct notify **out)
 {
@@ -274,7 +273,15 @@ enum rc notify_open(struct cx *cx, const struct notify_options *options, struct 
 	notify->magic = NOTIFY_MAGIC;
 	notify->options = *options;
 	notify->external_url = heap_copy(options->external_url, strlen(options->external_url));
+	notify->flush.fire = flush;
+	notify->flush.owner = notify;
+	notify->base_wall = cx_wall(cx);
+	notify->base_mono = cx_mono(cx);
 	enum rc rc = notify_channels_open(cx, options->loop, options->client, &notify->channels);
+	if (rc == RC_OK)
+		rc = restore_key(cx, notify);
+	if (rc == RC_OK)
+		rc = restore_pages(cx, notify);
 	if (rc != RC_OK) {
 		notify_close(&notify);
 		return rc;
@@ -288,26 +295,158 @@ void notify_set_plan(struct notify *notify, struct plan *plan)
 	if (notify->plan != NULL)
 		plan_unref(&notify->plan);
 	notify->plan = plan_ref(plan);
+	/* waits of the new plan count for pages that are open */
+	for (size_t i = 0; notify->resumed && i < notify->pages.n; i++)
+		notify_arm(notify->pages.v[i], notify_steady_now(notify));
+}
+
+void notify_set_external_url(struct notify *notify, const char *url)
+{
+	free(notify->external_url);
+	notify->external_url = heap_copy(url, strlen(url));
+}
+
+void notify_resume(struct notify *notify)
+{
+	notify->resumed = true;
+	for (size_t i = 0; i < notify->pages.n; i++) {
+		struct page *page = notify->pages.v[i];
+		for (size_t a = 0; a < page->alerts.n; a++) {
+			struct page_alert *alert = page->alerts.v[a];
+			if (!alert->firing || alert->told)
+				continue;
+			alert->firing = false;
+			page->dirty = true;
+		}
+		notify_send_released(page);
+		notify_arm(page,
+			   notify_steady_now(notify)); /* what fell due meanwhile is due now */
+	}
+	loop_timer_after(notify->options.loop, &notify->flush, (struct dur){0});
+}
+
+static bool saves_wait(const struct notify *notify)
+{
+	for (size_t i = 0; i < notify->pages.n; i++)
+		if (notify->pages.v[i]->saves_done < notify->pages.v[i]->saves_begun)
+			return true;
+	return false;
 }
 
 void notify_close(struct notify **handle)
 {
 	struct notify *notify = *handle;
+	struct str key;
+	void *value;
+	size_t at = 0;
 	CHECK_MAGIC(notify, NOTIFY_MAGIC);
 	*handle = NULL;
 	notify->closing = true;
 	if (notify->channels != NULL)
 		notify_channels_close(&notify->channels);
-	for (struct delivery *d = notify->deliveries, *next; d != NULL; d = next) {
-		next = d->next;
-		if (!d->busy)
-			free_delivery(d);
-	}
-	while (notify->deliveries != NULL) /* the ledger calls back */
+	while (saves_wait(notify)) /* the ledger calls back */
 		uv_run(loop_uv(notify->options.loop), UV_RUN_ONCE);
+	loop_timer_cancel(notify->options.loop, &notify->flush);
+	for (size_t i = 0; i < notify->pages.n; i++) {
+		struct page *page = notify->pages.v[i];
+		loop_timer_cancel(notify->options.loop, &page->timer);
+		for (size_t d = 0; d < page->deliveries.n; d++)
+			loop_timer_cancel(notify->options.loop, &page->deliveries.v[d]->again);
+		notify_page_free(&page);
+	}
+	vec_heap_release(&notify->pages);
+	while (map_next(&notify->delivered, &at, &key, &value))
+		free(value);
+	map_release(&notify->delivered);
 	if (notify->plan != NULL)
 		plan_unref(&notify->plan);
 	free(notify->external_url);
 	notify->magic = 0;
 	free(notify);
+}
+
+/* ---- looking ---- */
+
+static void view_page(const struct notify *notify, const struct page *page,
+		      struct notify_page_view *out)
+{
+	const struct page_alert *worst = notify_page_worst(page);
+	const struct escalation_step *next =
+		page->run.resolved.ms != 0 || notify->plan == NULL
+			? NULL
+			: notify_escalate_next(&page->run, notify->plan->escalations,
+					       &out->next_at);
+	out->id = page->id;
+	out->name = page->name;
+	out->component = page->component;
+	out->summary = worst == NULL ? STR("") : labels_get(&worst->annotations, STR("summary"));
+	out->state = page->run.resolved.ms != 0       ? "resolved"
+		     : page->run.acknowledged.ms != 0 ? "acknowledged"
+						      : "open";
+	out->priority = page->run.priority;
+	out->opened = page->opened;
+	out->acknowledged = page->run.acknowledged;
+	out->resolved = page->run.resolved;
+	out->acknowledged_by = out->acknowledged.ms == 0 ? NULL : page->acknowledged_by;
+	out->resolved_by = page->resolved_by;
+	out->next = next == NULL ? NULL : next->contact != NULL ? next->contact->name : next->text;
+	out->firing = page->run.firing;
+}
+
+void notify_each_page(const struct notify *notify,
+		      void (*each)(void *context, const struct notify_page_view *page),
+		      void *context)
+{
+	for (size_t i = notify->pages.n; i > 0; i--) {
+		const struct page *page = notify->pages.v[i - 1];
+		VEC(struct notify_delivery_view) list = {0};
+		struct notify_page_view view = {0};
+		for (size_t k = 0; k < page->deliveries.n; k++) {
+			const struct delivery *d = page->deliveries.v[k];
+			*vec_heap_add(&list) =
+				(struct notify_delivery_view){channel_kind_name(d->kind),
+							      d->target,
+							      d->person,
+							      notify_delivery_state_name(d->state),
+							      d->detail,
+							      d->step,
+							      d->resolved,
+							      d->possible_repeat,
+							      d->ended};
+		}
+		view.deliveries = list.v;
+		view.delivery_count = list.n;
+		view_page(notify, page, &view);
+		each(context, &view);
+		vec_heap_release(&list);
+	}
+}
+
+struct wall notify_last_delivered(const struct notify *notify, enum channel_kind kind,
+				  const char *target)
+{
+	struct str key, prefix = str_of(channel_kind_name(kind));
+	struct wall last = {0};
+	void *value;
+	size_t at = 0;
+	while (map_next(&notify->delivered, &at, &key, &value)) {
+		struct str rest = str_skip(key, prefix.n + 1);
+		const struct wall *when = value;
+		if (!str_starts(key, prefix) || key.n <= prefix.n || key.p[prefix.n] != ' ' ||
+		    (target != NULL && !str_eq(rest, str_of(target))))
+			continue;
+		last = when->ms > last.ms ? *when : last;
+	}
+	return last;
+}
+
+void notify_stats(const struct notify *notify, struct notify_stats *out)
+{
+	*out = notify->stats;
+	for (size_t i = 0; i < notify->pages.n; i++) {
+		const struct page *page = notify->pages.v[i];
+		out->open_pages += page->run.resolved.ms == 0;
+		for (size_t k = 0; k < page->deliveries.n; k++)
+			out->waiting_deliveries += page->deliveries.v[k]->state == DELIVERY_WAITING;
+	}
 }

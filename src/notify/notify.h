@@ -1,8 +1,10 @@
-/* From an alert to people: the channels of its priority, each delivery on the journal.
+/* From an alert to people: pages, their escalation, the outbox.
  *
- * First version: when an alert begins to fire or is resolved, every channel of its priority is told
- * once the journal holds that it will be; a delivery that fails for the moment is tried again with
- * back-off. Retries live in memory, and nothing escalates yet. Loop thread only. */
+ * Alerts of one threshold at one component are one page: its critical limit supersedes its warning.
+ * Every step is a record in the ledger before anything is sent, with the entry of the journal that
+ * says why; a delivery that a restart interrupted is sent again, marked as a possible repeat. A
+ * ledger that cannot be written stops no page: it is sent, saying that it is not recorded. Loop
+ * thread only. */
 #ifndef NOTIFY_NOTIFY_H
 #define NOTIFY_NOTIFY_H
 
@@ -16,8 +18,7 @@ struct notify_options {
 	struct loop *loop;
 	struct http_client *client;
 	struct ledger *ledger;
-	const char
-		*external_url; /* our own address; used where the site file names no public_url */
+	const char *external_url; /* our own address, where the site file names no public_url */
 };
 
 struct notify_event {
@@ -25,17 +26,74 @@ struct notify_event {
 	struct labels labels, annotations; /* copied */
 	double value;
 	bool resolved;
-	struct wall since, at;
+	struct wall since;
 };
 
+/* Takes up the pages that the ledger holds; nothing is sent before notify_resume(). Blocking, at
+ * start. */
 enum rc notify_open(struct cx *cx, const struct notify_options *options,
 		    struct notify **out) NODISCARD;
 void notify_set_plan(struct notify *notify, struct plan *plan);
-/* Deliveries under way end untold. Close the HTTP client first. */
+/* What listens where is known only once the server is open. */
+void notify_set_external_url(struct notify *notify, const char *url);
+/* After every alert that fires was told: alerts of pages that were not are over; deliveries that
+ * were under way are sent again. Once, at start. */
+void notify_resume(struct notify *notify);
+/* Deliveries under way stay in the outbox. Close the HTTP client first. */
 void notify_close(struct notify **notify);
 
-/* RC_OK also when no channel is bound: that stands on the journal. */
-enum rc notify_alert(struct cx *cx, struct notify *notify,
-		     const struct notify_event *event) NODISCARD;
+/* An alert began to fire, goes on with another value, or is resolved. Its page steps once all that
+ * is told in one turn of the loop is there. */
+void notify_alert(struct notify *notify, const struct notify_event *event);
+
+/* ---- people answer ---- */
+
+/* `done` runs once it is durable, or with the failure. RC_NOT_FOUND: no such page; RC_CONFLICT: it
+ * is resolved already. Acknowledging twice is RC_OK and changes nothing. */
+enum rc notify_acknowledge(struct cx *cx, struct notify *notify, struct str page, struct str actor,
+			   void (*done)(void *context, enum rc rc), void *context) NODISCARD;
+enum rc notify_resolve(struct cx *cx, struct notify *notify, struct str page, struct str actor,
+		       void (*done)(void *context, enum rc rc), void *context) NODISCARD;
+
+#define NOTIFY_NAME_BYTES 64
+/* RC_DENIED when the link is not ours, was changed or is too old. */
+enum rc notify_read_link(struct cx *cx, const struct notify *notify, struct str token,
+			 char page[NOTIFY_NAME_BYTES], char person[NOTIFY_NAME_BYTES]) NODISCARD;
+
+/* ---- looking ---- */
+
+struct notify_delivery_view {
+	const char *kind, *target, *person, *state,
+		*detail; /* target, person, detail may be NULL */
+	size_t step;
+	bool resolved, possible_repeat;
+	struct wall ended;
+};
+struct notify_page_view {
+	const char *id, *name, *component;
+	struct str summary;
+	const char *state; /* "open", "acknowledged", "resolved" */
+	enum priority priority;
+	struct wall opened, acknowledged, resolved; /* 0 not */
+	const char *acknowledged_by, *resolved_by;  /* NULL nobody */
+	const char *next;                           /* who is reached next; NULL nobody */
+	struct wall next_at;
+	const struct notify_delivery_view *deliveries;
+	size_t delivery_count;
+	bool firing;
+};
+/* Newest first. */
+void notify_each_page(const struct notify *notify,
+		      void (*each)(void *context, const struct notify_page_view *page),
+		      void *context);
+/* When the channel last delivered to the target (NULL: any); 0 never. */
+struct wall notify_last_delivered(const struct notify *notify, enum channel_kind kind,
+				  const char *target);
+
+struct notify_stats {
+	uint64_t delivered, failed, retried;
+	size_t open_pages, waiting_deliveries;
+};
+void notify_stats(const struct notify *notify, struct notify_stats *out);
 
 #endif

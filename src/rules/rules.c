@@ -85,7 +85,20 @@ static enum rc expand_labels(struct cx *cx, const struct label *templates, size_
 	return RC_OK;
 }
 
-static enum rc make_element(struct cx *cx, const struct rule *rule,
+/* One rule serves all components of a kind; the priority is each one's own, by its tier. */
+static enum rc set_priority(struct cx *cx, const struct plan *plan, const struct rule *rule,
+			    struct labels *labels)
+{
+	const struct component *component =
+		plan_component(plan, labels_get(labels, STR("component")));
+	if (rule->limit == NULL || component == NULL)
+		return RC_OK;
+	const char *name =
+		priority_name(priority_of_limit(rule->threshold, rule->limit, component));
+	return labels_with(cx, labels, STR("priority"), str_of(name), labels);
+}
+
+static enum rc make_element(struct cx *cx, const struct plan *plan, const struct rule *rule,
 			    const struct promql_series *series, struct verdict_element *out)
 {
 	*out = (struct verdict_element){.value = series->points[0].value};
@@ -93,6 +106,7 @@ static enum rc make_element(struct cx *cx, const struct rule *rule,
 	TRY(expand_labels(cx, rule->labels, rule->label_count, &series->labels, out->value,
 			  &out->labels));
 	TRY(labels_with(cx, &out->labels, STR("alertname"), str_of(rule->name), &out->labels));
+	TRY(set_priority(cx, plan, rule, &out->labels));
 	return expand_labels(cx, rule->annotations, rule->annotation_count, &series->labels,
 			     out->value, &out->annotations);
 }
@@ -111,7 +125,7 @@ static enum rc tell(struct cx *cx, struct rules *rules, const struct rule *rule,
 	if (elements == NULL)
 		return RC_LIMIT;
 	for (size_t i = 0; i < result->series_count; i++)
-		TRY(make_element(cx, rule, &result->series[i], &elements[i]));
+		TRY(make_element(cx, e->plan, rule, &result->series[i], &elements[i]));
 	verdict.elements = elements;
 	verdict.element_count = result->series_count;
 	return rules->options.sink.take(rules->options.sink.self, cx, &verdict);

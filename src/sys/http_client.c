@@ -143,6 +143,8 @@ static size_t give_upload(char *bytes, size_t size, size_t count, void *context)
 
 static void free_transfer(struct transfer *transfer)
 {
+	if (transfer->client != NULL)
+		loop_outside(transfer->client->loop, -1);
 	struct http_client *client = transfer->client;
 	if (client != NULL) {
 		if (transfer->next != NULL)
@@ -505,6 +507,7 @@ static struct transfer *new_transfer(struct http_client *client, size_t limit_by
 	if (transfer->next != NULL)
 		transfer->next->previous = transfer;
 	client->transfers = transfer;
+	loop_outside(client->loop, 1);
 	return transfer;
 }
 

@@ -35,6 +35,7 @@ struct loop {
 	pthread_t thread;
 	VEC(struct loop_timer *) heap;
 	uint64_t timers_fired;
+	unsigned outside;
 
 	pthread_mutex_t lock; /* all below, and the pools */
 	struct pool pools[2];
@@ -103,12 +104,12 @@ static void uv_timer_fired(uv_timer_t *handle)
 	fire_due(handle->data);
 }
 
-/* A virtual clock does not run by itself: loop_clock_turned() fires. */
+/* A virtual clock does not run by itself: what is due later waits for loop_clock_turned(). */
 static void arm_uv_timer(struct loop *loop)
 {
-	if (loop->clock->is_virtual)
-		return;
-	if (loop->heap.n == 0) {
+	bool is_due = loop->heap.n > 0 && (!loop->clock->is_virtual ||
+					   loop->heap.v[0]->due.ns <= clock_mono(loop->clock).ns);
+	if (!is_due) {
 		uv_timer_stop(&loop->uv_timer);
 		return;
 	}
@@ -397,6 +398,17 @@ bool loop_on_thread(const struct loop *loop)
 struct mono loop_next_due(const struct loop *loop)
 {
 	return loop->heap.n == 0 ? MONO_NEVER : loop->heap.v[0]->due;
+}
+
+void loop_outside(struct loop *loop, int change)
+{
+	CHECK(change > 0 || loop->outside > 0);
+	loop->outside += (unsigned)change;
+}
+
+unsigned loop_outside_count(const struct loop *loop)
+{
+	return loop->outside;
 }
 
 bool loop_jobs_pending(struct loop *loop)

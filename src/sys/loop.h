@@ -59,6 +59,11 @@ enum rc loop_post(struct cx *cx, struct loop *loop, enum loop_pool pool, struct 
 /* Run `call` on the loop soon. Any thread; never full. */
 void loop_call(struct loop *loop, void (*call)(void *context), void *context);
 
+/* Calls to other servers begin (+1) and end (-1): who turns a virtual clock waits for them. Loop
+ * thread only. */
+void loop_outside(struct loop *loop, int change);
+unsigned loop_outside_count(const struct loop *loop);
+
 /* For who turns a virtual clock: when the next timer is due; whether workers still have something.
  */
 struct mono loop_next_due(const struct loop *loop);

@@ -52,6 +52,12 @@ void web_journal(struct http_request *request, void *context);
 void web_deploy(struct http_request *request, void *context);
 /* Who the request is from, for the journal. */
 struct str web_actor(const struct http_request *request);
+/* paging.c */
+void web_pages(struct http_request *request, void *context);
+void web_acknowledge(struct http_request *request, void *context);
+void web_resolve(struct http_request *request, void *context);
+void web_link_page(struct http_request *request, void *context);
+void web_link_acknowledge(struct http_request *request, void *context);
 /* pages.c */
 void web_overview(struct http_request *request, void *context);
 void web_promises_page(struct http_request *request, void *context);

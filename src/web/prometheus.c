@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/units.h"
+#include "model/labels_json.h"
 #include "web/inside.h"
 
 #define QUERY_BUDGET_BYTES (512u << 20)
@@ -89,17 +90,6 @@ static void put_value(struct json *json, int64_t t_ms, double value)
 	buf_release(&text);
 }
 
-static void put_labels(struct json *json, const struct labels *labels)
-{
-	json_object(json);
-	for (size_t i = 0; i < labels->n; i++) {
-		char name[256];
-		snprintf(name, sizeof(name), STR_FMT, STR_ARG(labels->v[i].name));
-		json_put_str(json, name, labels->v[i].value);
-	}
-	json_end_object(json);
-}
-
 static void put_result(struct json *json, const struct promql_result *result)
 {
 	json_object(json);
@@ -119,7 +109,7 @@ static void put_result(struct json *json, const struct promql_result *result)
 			bool matrix = result->type == PROMQL_MATRIX;
 			json_object(json);
 			json_key(json, "metric");
-			put_labels(json, &series->labels);
+			labels_put_json(json, &series->labels);
 			json_key(json, matrix ? "values" : "value");
 			if (matrix)
 				json_array(json);
@@ -226,7 +216,7 @@ static enum rc run_lookup(struct cx *cx, struct query_job *q, struct json *json)
 	for (size_t i = 0; i < count; i++) {
 		for (size_t s = 0; s < found[i].series.n; s++)
 			if (!shown_before(found, i, &found[i].series.v[s].labels))
-				put_labels(json, &found[i].series.v[s].labels);
+				labels_put_json(json, &found[i].series.v[s].labels);
 		for (size_t t = 0; t < found[i].text_count; t++)
 			if (!said_before(found, i, found[i].texts[t]))
 				json_string(json, found[i].texts[t]);
@@ -433,9 +423,9 @@ static void put_alert(void *context, const struct alert *alert)
 	struct buf value = BUF_INIT;
 	json_object(json);
 	json_key(json, "labels");
-	put_labels(json, &alert->labels);
+	labels_put_json(json, &alert->labels);
 	json_key(json, "annotations");
-	put_labels(json, &alert->annotations);
+	labels_put_json(json, &alert->annotations);
 	json_put_text(json, "state", alert_state_name(alert->state));
 	json_put_time(json, "activeAt", alert->active_since);
 	buf_put_double(&value, alert->value);

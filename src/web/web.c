@@ -30,6 +30,8 @@ struct self {
 	struct tsdb_stats store;
 	struct http_server_stats server;
 	struct loop_stats loop;
+	struct ledger_stats ledger;
+	struct notify_stats notify;
 	double cpu_s, resident_bytes, started_s;
 };
 
@@ -64,6 +66,20 @@ static double resident_bytes(void)
 	  (double)s.store.compactions_failed)                                                      \
 	M("backline_ingestion_stopped", "gauge", "1 while ingestion is stopped.",                  \
 	  s.store.state != RC_OK ? 1 : 0)                                                          \
+	M("backline_journal_entries_total", "counter", "Entries committed to the journal.",        \
+	  (double)s.ledger.entries)                                                                \
+	M("backline_journal_failures_total", "counter", "Commits of the journal that failed.",     \
+	  (double)s.ledger.failures)                                                               \
+	M("backline_ledger_reserve_used", "gauge", "1 while the ledger's reserve is given up.",    \
+	  s.ledger.reserve_used ? 1 : 0)                                                           \
+	M("backline_pages_open", "gauge", "Pages that are not resolved.",                          \
+	  (double)s.notify.open_pages)                                                             \
+	M("backline_deliveries_total", "counter", "Deliveries that went through.",                 \
+	  (double)s.notify.delivered)                                                              \
+	M("backline_deliveries_failed_total", "counter", "Deliveries given up.",                   \
+	  (double)s.notify.failed)                                                                 \
+	M("backline_deliveries_waiting", "gauge", "Deliveries in the outbox.",                     \
+	  (double)s.notify.waiting_deliveries)                                                     \
 	M("backline_http_requests_total", "counter", "Requests begun.", (double)s.server.requests) \
 	M("backline_http_refused_total", "counter", "Requests refused as malformed.",              \
 	  (double)s.server.refused_malformed)                                                      \
@@ -80,6 +96,8 @@ void web_metrics(struct web *web, struct buf *out)
 	tsdb_stats(web->options.tsdb, &s.store);
 	http_server_stats(web->server, &s.server);
 	loop_stats(web->options.loop, &s.loop);
+	ledger_stats(web->options.ledger, &s.ledger);
+	notify_stats(web->options.notify, &s.notify);
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
 		s.cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 			  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
@@ -137,6 +155,12 @@ static const struct http_route routes[] = {
 	{"GET", "/api/ops/v1/components", HTTP_SESSION, "read", 0, web_components, NULL},
 	{"GET", "/api/ops/v1/status", HTTP_SESSION, "read", 0, web_status, NULL},
 	{"GET", "/api/ops/v1/journal", HTTP_SESSION, "read", 0, web_journal, NULL},
+	{"GET", "/api/ops/v1/pages", HTTP_SESSION, "read", 0, web_pages, NULL},
+	{"POST", "/api/ops/v1/pages/{id}/acknowledge", HTTP_SESSION, "write", 4096, web_acknowledge,
+	 NULL},
+	{"POST", "/api/ops/v1/pages/{id}/resolve", HTTP_SESSION, "write", 4096, web_resolve, NULL},
+	{"GET", "/a/{token}", HTTP_CAPABILITY, NULL, 0, web_link_page, NULL},
+	{"POST", "/a/{token}", HTTP_CAPABILITY, NULL, 4096, web_link_acknowledge, NULL},
 	{"POST", "/api/ops/v1/deploys", HTTP_SESSION, "write", 65536, web_deploy, NULL},
 	{"POST", "/api/ops/v1/reload", HTTP_SESSION, "admin", 4096, web_reload, NULL},
 };

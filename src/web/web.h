@@ -6,6 +6,7 @@
 #include "alert/alert.h"
 #include "collect/collect.h"
 #include "ledger/ledger.h"
+#include "notify/notify.h"
 #include "promise/promise.h"
 #include "promql/promql.h"
 #include "sys/http_server.h"
@@ -24,6 +25,7 @@ struct web_options {
 	struct collect *collect;
 	struct ledger *ledger;
 	struct alerts *alerts;
+	struct notify *notify;
 	struct plan *(*plan)(void *context); /* the present one, not counted */
 	/* Reads the files again. RC_INVALID when they do not compile, RC_CONFLICT when an enforced
 	 * promise would vanish and accept is false; the text for people goes to `out`. */

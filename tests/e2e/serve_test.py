@@ -258,7 +258,7 @@ def test_channels_are_told_once_it_is_on_the_journal():
                             if e["kind"] == "delivery"]
                 wait_until(lambda: sum(s.startswith("delivered") for s in journal()) >= 2, "deliveries are recorded")
                 assert any(s.startswith("will be tried again") for s in journal()), journal()
-                assert sum(s.startswith("to be sent: email") for s in journal()) == 1, journal()
+                assert sum(s.startswith("delivered: email") for s in journal()) == 1, journal()
 
 
 def test_a_second_backline_is_refused_and_bad_usage_told():

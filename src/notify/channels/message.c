@@ -97,6 +97,8 @@ void notify_facts(const struct notify_message *message, struct wall now,
 	}
 	if (message->possible_repeat)
 		fact(&facts, "Note", "possible repeat: an earlier sending may have arrived");
+	if (message->not_recorded)
+		fact(&facts, "Note", "not recorded: the journal cannot be written");
 	fact(&facts, "Page", message->page_id);
 	buf_release(&text);
 	buf_release(&facts.text);

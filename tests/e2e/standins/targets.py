@@ -12,6 +12,7 @@ class Targets:
         self.page = "probe_me 1\n"
         self.value = 0
         self.status = 200
+        self.delay_s = 0
         self.release = threading.Event()
         self.asked = 0
         outer = self
@@ -57,6 +58,8 @@ class Targets:
                 elif self.path == "/garbage":
                     self.answer(200, bytes(range(256)) * 50)
                 else:
+                    if outer.delay_s:
+                        outer.release.wait(outer.delay_s)
                     self.answer(outer.status, b'{"ok": true}')
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -9,6 +9,7 @@
 
 #include "alert/alert.h"
 #include "rules/rules.h"
+#include "sys/file.h"
 
 static struct arena arena;
 static struct cx cx;
@@ -30,17 +31,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void on_change(void *context, const struct alert *alert)
+static void on_change(void *context, const struct alert *alert, bool is_news)
 {
 	(void)context;
-	buf_printf(&told, "%s " STR_FMT ";", alert_state_name(alert->state),
-		   STR_ARG(labels_get(&alert->labels, STR("component"))));
-}
-
-static void on_failure(void *context, struct str rule_id, struct str failure)
-{
-	(void)context;
-	buf_printf(&told, STR_FMT " %s;", STR_ARG(rule_id), failure.n > 0 ? "fails" : "works");
+	struct str component = labels_get(&alert->labels, STR("component"));
+	if (is_news)
+		buf_printf(&told, "%s " STR_FMT ";", alert_state_name(alert->state),
+			   STR_ARG(component.n > 0 ? component : alert->rule_id));
 }
 
 /* A verdict at `s` seconds that is true for each letter of `components`. */
@@ -66,7 +63,7 @@ static void say(struct alerts *alerts, int64_t s, const char *components, bool f
 static struct alerts *open_alerts(void)
 {
 	struct alerts *alerts;
-	struct alert_options options = {.changed = on_change, .failed = on_failure};
+	struct alert_options options = {.clock = clock_real(), .changed = on_change};
 	assert_int_equal(alert_open(&cx, &options, &alerts), RC_OK);
 	return alerts;
 }
@@ -94,11 +91,57 @@ static void a_rule_that_fails_resolves_nothing(void **state)
 	say(alerts, 20, "a", false);
 	say(alerts, 30, "", true);
 	say(alerts, 40, "", true);
-	assert_string_equal(told.data, "firing a;r fails;");
+	assert_string_equal(told.data, "firing a;firing r/failed;");
 	say(alerts, 50, "a", false);
 	say(alerts, 60, "", false);
-	assert_string_equal(told.data, "firing a;r fails;r works;resolved a;");
+	assert_string_equal(told.data, "firing a;firing r/failed;resolved r/failed;resolved a;");
 	alert_close(&alerts);
+}
+
+static void a_restart_keeps_holds_and_what_fires(void **state)
+{
+	(void)state;
+	char scratch[] = "/tmp/backline-alert-XXXXXX";
+	struct clock turned;
+	struct loop *loop;
+	struct ledger *ledger;
+	struct alerts *alerts;
+	clock_virtual_init(&turned, (struct wall){1000000});
+	cx.clock = &turned;
+	assert_non_null(mkdtemp(scratch));
+	char *path = file_join(&cx, scratch, "ledger.db");
+	for (int run = 0; run < 2; run++) {
+		assert_int_equal(loop_open(&cx, &turned, &loop), RC_OK);
+		assert_int_equal(ledger_open(&cx, loop, path, &ledger), RC_OK);
+		struct alert_options options = {&turned, ledger, on_change, NULL};
+		struct rule rules[] = {{.id = "r", .expr = "x"}};
+		struct rule_group group = {"g", {10000}, rules, 1};
+		struct plan plan = {.rule_groups = &group, .rule_group_count = 1};
+		assert_int_equal(alert_open(&cx, &options, &alerts), RC_OK);
+		assert_int_equal(alert_set_plan(&cx, alerts, &plan), RC_OK);
+		if (run == 0) {
+			say(alerts, 1000, "a", false);
+			say(alerts, 1010, "ab", false);
+			say(alerts, 1020, "ab", false);
+			assert_string_equal(told.data, "firing a;");
+		} else {
+			/* b's hold goes on; what fired is not resolved before it is looked at */
+			say(alerts, 1021, "", false);
+			say(alerts, 1030, "ab", false);
+			assert_string_equal(told.data, "firing a;firing b;");
+			say(alerts, 1040, "", false);
+			assert_non_null(strstr(told.data, "resolved a;"));
+			plan.rule_group_count = 0;
+			say(alerts, 1050, "c", false);
+			say(alerts, 1070, "c", false);
+			assert_int_equal(alert_set_plan(&cx, alerts, &plan), RC_OK);
+			assert_non_null(strstr(told.data, "firing c;resolved c;"));
+		}
+		alert_close(&alerts);
+		ledger_close(&ledger);
+		loop_close(&loop);
+	}
+	assert_int_equal(file_remove_tree(&cx, scratch), RC_OK);
 }
 
 static void templates_are_expanded(void **state)
@@ -122,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(an_alert_fires_after_its_hold_and_is_resolved),
 		CASE(a_rule_that_fails_resolves_nothing),
+		CASE(a_restart_keeps_holds_and_what_fires),
 		CASE(templates_are_expanded),
 	};
 	return cmocka_run_group_tests_name("alert", tests, NULL, NULL);

@@ -136,7 +136,6 @@ static void escapes_are_undone(void **state)
 
 /* ---- jobs ---- */
 
-
 static void stop(struct loop_timer *timer, void *owner)
 {
 	(void)timer;

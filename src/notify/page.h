@@ -1,0 +1,81 @@
+/* A page: a demand on people, with its alerts and deliveries, and its record in the ledger. Private
+ * to notify/. */
+#ifndef NOTIFY_PAGE_H
+#define NOTIFY_PAGE_H
+
+#include "notify/escalate.h"
+#include "notify/notify.h"
+#include "notify/reach.h"
+
+#define PAGE_RECORD STR("page")
+#define PAGE_ID_BYTES 24
+
+struct page_alert {
+	struct arena arena;
+	struct str rule_id;
+	struct labels labels, annotations;
+	double value;
+	enum priority priority;
+	bool firing;
+	bool told; /* since the start: what is not told again after a restart is over */
+	struct wall since;
+};
+
+enum delivery_state { DELIVERY_WAITING, DELIVERY_DELIVERED, DELIVERY_FAILED };
+const char *notify_delivery_state_name(enum delivery_state state);
+
+struct page;
+
+struct delivery {
+	struct page *page;
+	int number; /* in the page, from 1 */
+	size_t step;
+	enum channel_kind kind;
+	char *target, *person; /* NULL none */
+	enum delivery_state state;
+	bool resolved; /* tells that it is over */
+	bool possible_repeat, not_recorded;
+	char *thread, *detail;
+	struct wall ended;
+	/* of this process */
+	uint64_t save; /* the save of its page that makes it durable */
+	bool released; /* durable, or known not to be */
+	bool busy;     /* a channel will call back */
+	int tries;
+	struct loop_timer again;
+};
+
+struct page {
+	struct notify *notify;
+	uint64_t number;
+	char id[PAGE_ID_BYTES]; /* "P-17" */
+	char *group, *name, *component;
+	struct escalate run;
+	struct wall opened;
+	char *acknowledged_by, *resolved_by;
+	VEC(struct page_alert *) alerts;
+	VEC(struct delivery *) deliveries;
+	/* of this process */
+	uint64_t saves_begun, saves_done;
+	bool dirty; /* news of its alerts wait to be weighed */
+	struct loop_timer timer;
+};
+
+struct page *notify_page_new(struct notify *notify, uint64_t number, struct str group);
+void notify_page_free(struct page **page); /* timers must not be armed */
+/* Sets or renews the alert with these labels. */
+void notify_page_set_alert(struct page *page, const struct notify_event *event,
+			   enum priority priority);
+/* The worst that fires, the oldest of them first; the last one that fired when none does. */
+const struct page_alert *notify_page_worst(const struct page *page);
+struct delivery *notify_page_add(struct page *page, size_t step, const struct reach_way *way,
+				 bool resolved);
+/* Nothing fires, and every delivery has ended. */
+bool notify_page_is_done(const struct page *page);
+
+void notify_page_put(struct buf *out, const struct page *page);
+/* RC_CORRUPT when it is none of ours. */
+enum rc notify_page_read(struct cx *cx, struct notify *notify, struct str value,
+			 struct page **out) NODISCARD;
+
+#endif

@@ -1,0 +1,142 @@
+/* Ways to people and places. */
+#include "notify/reach.h"
+
+#include <stdio.h>
+
+static bool is_place(const struct channel *channel)
+{
+	return channel->target != NULL || channel->kind == CHANNEL_WEBHOOK ||
+	       channel->kind == CHANNEL_LOG;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static void add(struct reach *reach, enum channel_kind kind, const char *target,
+		const struct person *person)
+{
+	for (size_t i = 0; i < reach->count; i++)
+		if (reach->ways[i].kind == kind && same_text(reach->ways[i].target, target))
+			return;
+	if (reach->count < REACH_LIMIT)
+		reach->ways[reach->count++] =
+			(struct reach_way){kind, target, person == NULL ? NULL : person->id};
+}
+
+static void lack(struct reach *reach, enum channel_kind kind, const char *why)
+{
+	size_t used = strlen(reach->lacks);
+	snprintf(reach->lacks + used, sizeof(reach->lacks) - used, "%s%s: %s",
+		 used == 0 ? "" : ", ", channel_kind_name(kind), why);
+}
+
+static const struct contact *contact_of(const struct plan *plan, enum priority priority,
+					size_t step)
+{
+	const struct escalation *escalation = &plan->escalations[priority];
+	return step < escalation->step_count ? escalation->steps[step].contact : NULL;
+}
+
+static const char *address_by(enum channel_kind kind, const struct contact *contact,
+			      const struct person *person)
+{
+	if (kind == CHANNEL_EMAIL && contact != NULL && contact->mail_group != NULL)
+		return contact->mail_group;
+	if (person == NULL)
+		return NULL;
+	switch (kind) {
+	case CHANNEL_EMAIL:
+		return person->email;
+	case CHANNEL_SMS:
+	case CHANNEL_CALL:
+		return person->phone;
+	case CHANNEL_SLACK:
+		return person->slack;
+	case CHANNEL_TELEGRAM:
+		return person->telegram;
+	case CHANNEL_WEBHOOK:
+	case CHANNEL_LOG:
+		return NULL;
+	}
+	return NULL;
+}
+
+/* A person's own channels of the priority. Returns whether there were any, usable or not. */
+static bool add_person(const struct plan *plan, const struct priority_channels *list,
+		       const struct contact *contact, struct wall at, struct reach *out)
+{
+	const struct person *person = contact == NULL ? NULL : contact_person(contact, at);
+	size_t before = out->count;
+	bool asked = false;
+	for (size_t i = 0; i < list->channel_count; i++) {
+		const struct channel *channel = &list->channels[i];
+		if (is_place(channel))
+			continue;
+		const char *address = address_by(channel->kind, contact, person);
+		const char *lacks = channel_lacks(plan, channel);
+		asked = true;
+		if (lacks != NULL || address == NULL)
+			lack(out, channel->kind, lacks != NULL ? lacks : "no address");
+		else
+			add(out, channel->kind, address, person);
+	}
+	return asked && out->count == before;
+}
+
+static void add_mail(const struct plan *plan, const struct contact *contact, struct wall at,
+		     struct reach *out)
+{
+	const struct person *person = contact == NULL ? NULL : contact_person(contact, at);
+	const char *address = address_by(CHANNEL_EMAIL, contact, person);
+	if (address != NULL && plan->providers.smtp.url != NULL)
+		add(out, CHANNEL_EMAIL, address, person);
+}
+
+void notify_reach(const struct plan *plan, enum priority priority, size_t step, struct wall at,
+		  struct reach *out)
+{
+	const struct priority_channels *list = &plan->channels[priority];
+	const struct contact *contact = contact_of(plan, priority, step);
+	*out = (struct reach){0};
+	bool unusable = add_person(plan, list, contact, at, out);
+	if (unusable || (step > 0 && out->count == 0))
+		add_mail(plan, contact, at, out);
+	for (size_t i = 0; step == 0 && i < list->channel_count; i++) {
+		const struct channel *channel = &list->channels[i];
+		if (!is_place(channel))
+			continue;
+		const char *lacks = channel_lacks(plan, channel);
+		if (lacks != NULL)
+			lack(out, channel->kind, lacks);
+		else
+			add(out, channel->kind, channel->target, NULL);
+	}
+}
+
+bool notify_reach_instead(const struct plan *plan, enum priority priority, size_t step,
+			  struct wall at, const struct reach_way *used, size_t used_count,
+			  struct reach_way *out)
+{
+	struct reach all = {0};
+	add_mail(plan, contact_of(plan, priority, step), at, &all);
+	for (int p = PRIORITIES - 1; p >= 0; p--) {
+		const struct priority_channels *list = &plan->channels[p];
+		for (size_t i = 0; i < list->channel_count; i++)
+			if (is_place(&list->channels[i]) &&
+			    channel_lacks(plan, &list->channels[i]) == NULL)
+				add(&all, list->channels[i].kind, list->channels[i].target, NULL);
+	}
+	for (size_t i = 0; i < all.count; i++) {
+		bool tried = all.ways[i].kind == used[used_count - 1].kind;
+		for (size_t u = 0; u < used_count; u++)
+			tried = tried || (used[u].kind == all.ways[i].kind &&
+					  same_text(used[u].target, all.ways[i].target));
+		if (tried)
+			continue;
+		*out = all.ways[i];
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,186 @@
+/* Pages step, steps are saved, what is saved goes out. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "notify/inside.h"
+
+struct wall notify_steady_now(const struct notify *notify)
+{
+	struct mono now = clock_mono(loop_clock(notify->options.loop));
+	return (struct wall){notify->base_wall.ms + mono_since(now, notify->base_mono).ms};
+}
+
+/* ---- saving ---- */
+
+static void saved(void *context, enum rc rc)
+{
+	struct page *page = context;
+	page->saves_done++;
+	for (size_t i = 0; i < page->deliveries.n; i++) {
+		struct delivery *d = page->deliveries.v[i];
+		if (d->released || d->save > page->saves_done)
+			continue;
+		d->released = true;
+		d->not_recorded = rc != RC_OK;
+	}
+	if (rc != RC_OK)
+		log_error("a page goes on, not recorded", F_TEXT("page", page->id));
+	if (!page->notify->closing)
+		notify_send_released(page);
+}
+
+void notify_page_key(const struct page *page, char out[NOTIFY_KEY_BYTES])
+{
+	snprintf(out, NOTIFY_KEY_BYTES, "%012llu", (unsigned long long)page->number);
+}
+
+/* The page's record, and why, in one transaction. A ledger that takes nothing stops no page. */
+void notify_save(struct cx *cx, struct page *page, const struct ledger_entry *entry,
+		 const struct ledger_record *also)
+{
+	char key[NOTIFY_KEY_BYTES];
+	struct buf value = BUF_INIT;
+	notify_page_key(page, key);
+	notify_page_put(&value, page);
+	struct ledger_record records[2] = {{PAGE_RECORD, str_of(key), buf_str(&value)}};
+	if (also != NULL)
+		records[1] = *also;
+	page->saves_begun++;
+	if (ledger_commit(cx, page->notify->options.ledger, entry, records, also == NULL ? 1 : 2,
+			  saved, page) != RC_OK) {
+		log_failure(cx, "a page's step is not recorded");
+		saved(page, RC_BUSY);
+	}
+	buf_release(&value);
+}
+
+/* ---- one step ---- */
+
+void notify_arm(struct page *page, struct wall wake)
+{
+	struct notify *notify = page->notify;
+	if (wake.ms == 0) {
+		loop_timer_cancel(notify->options.loop, &page->timer);
+		return;
+	}
+	int64_t left = wake.ms - notify_steady_now(notify).ms;
+	loop_timer_after(notify->options.loop, &page->timer, (struct dur){left > 0 ? left : 0});
+}
+
+void notify_put_way(struct buf *out, const char *kind, const char *target, const char *person)
+{
+	buf_printf(out, "%s%s%s", kind, target == NULL ? "" : " ", target == NULL ? "" : target);
+	if (person != NULL)
+		buf_printf(out, " (%s)", person);
+}
+
+/* The deliveries of one step of the escalation, and the words of it. */
+static void take_step(struct page *page, size_t step, struct buf *words)
+{
+	const struct plan *plan = page->notify->plan;
+	const struct escalation *escalation = &plan->escalations[page->run.priority];
+	struct reach reach;
+	notify_reach(plan, page->run.priority, step,
+		     clock_wall(loop_clock(page->notify->options.loop)), &reach);
+	buf_puts(words, words->length == 0 ? "" : "; ");
+	if (step < escalation->step_count)
+		buf_printf(words, "%s: ", escalation->steps[step].text);
+	for (size_t i = 0; i < reach.count; i++) {
+		struct delivery *d = notify_page_add(page, step, &reach.ways[i], false);
+		d->save = page->saves_begun + 1;
+		buf_puts(words, i == 0 ? "" : ", ");
+		notify_put_way(words, channel_kind_name(d->kind), d->target, d->person);
+	}
+	if (reach.count == 0)
+		buf_puts(words, "nobody can be reached");
+	if (reach.lacks[0] != '\0')
+		buf_printf(words, " [not by %s]", reach.lacks);
+}
+
+static bool same_way(const struct delivery *a, const struct delivery *b)
+{
+	return a->kind == b->kind &&
+	       (a->target == b->target ||
+		(a->target != NULL && b->target != NULL && strcmp(a->target, b->target) == 0));
+}
+
+/* What did not go out yet needs not go out any more. */
+static void call_off(struct delivery *d)
+{
+	struct loop *loop = d->page->notify->options.loop;
+	if (d->state != DELIVERY_WAITING || d->busy || d->resolved)
+		return;
+	loop_timer_cancel(loop, &d->again);
+	d->state = DELIVERY_FAILED;
+	d->ended = clock_wall(loop_clock(loop));
+	free(d->detail);
+	d->detail = heap_printf("resolved before it went out");
+}
+
+void notify_tell_resolved(struct page *page)
+{
+	for (size_t count = page->deliveries.n, i = 0; i < count; i++) {
+		struct delivery *d = page->deliveries.v[i];
+		bool is_last = true;
+		call_off(d);
+		for (size_t k = i + 1; k < count && is_last; k++)
+			is_last = !same_way(d, page->deliveries.v[k]);
+		if (!is_last || d->resolved ||
+		    (d->state != DELIVERY_DELIVERED && !d->possible_repeat))
+			continue;
+		struct reach_way way = {d->kind, d->target, d->person};
+		struct delivery *notice = notify_page_add(page, d->step, &way, true);
+		notice->save = page->saves_begun + 1;
+	}
+}
+
+void notify_run_step(struct cx *cx, struct page *page, struct escalate_input input,
+		     struct str actor)
+{
+	struct notify *notify = page->notify;
+	struct buf words = BUF_INIT;
+	input.now = notify_steady_now(notify);
+	struct escalate_output out = notify_escalate(&page->run, notify->plan->escalations, &input);
+	notify_arm(page, out.wake);
+	if (out.what == NULL)
+		return;
+	for (size_t step = 0; step < 32; step++)
+		if ((out.steps >> step & 1) != 0)
+			take_step(page, step, &words);
+	if (out.tell_resolved)
+		notify_tell_resolved(page);
+	char *summary =
+		cx_printf(cx, "%s: %s, %s%s%s%s%s", out.what, priority_name(page->run.priority),
+			  page->name, page->component[0] == '\0' ? "" : " at ", page->component,
+			  words.length == 0 ? "" : "; to ", words.length == 0 ? "" : words.data);
+	struct ledger_entry entry = {STR("page"), actor, str_of(page->id), str_of(summary),
+				     STR("")};
+	log_info("a page", F_TEXT("page", page->id), F_TEXT("what", summary));
+	buf_release(&words);
+	notify_save(cx, page, &entry, NULL);
+}
+
+void notify_with_cx(struct notify *notify, void (*work)(struct cx *cx, void *context),
+		    void *context)
+{
+	struct arena arena;
+	struct cx cx;
+	arena_init(&arena, NOTIFY_WORK_BUDGET_BYTES);
+	cx_init(&cx, &arena, loop_clock(notify->options.loop));
+	work(&cx, context);
+	arena_release(&arena);
+}
+
+static void time_came(struct cx *cx, void *context)
+{
+	notify_run_step(cx, context, (struct escalate_input){.event = ESCALATE_TIME},
+			STR("backline"));
+}
+
+void notify_page_due(struct loop_timer *timer, void *owner)
+{
+	struct page *page = owner;
+	(void)timer;
+	notify_with_cx(page->notify, time_came, page);
+}
