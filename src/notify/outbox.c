@@ -158,7 +158,8 @@ static void send_now(struct cx *cx, void *context)
 					  told, d);
 	if (rc == RC_OK)
 		return;
-	struct notify_result refused = {.outcome = NOTIFY_REFUSED};
+	struct notify_result refused = {.outcome =
+						rc_retryable(rc) ? NOTIFY_RETRY : NOTIFY_REFUSED};
 	snprintf(refused.detail, sizeof(refused.detail), "%.250s", cx_message(cx));
 	cx_clear(cx);
 	d->busy = false;

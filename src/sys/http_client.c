@@ -1,5 +1,6 @@
 /* libcurl's multi interface on the loop: curl tells which sockets and which time-out, libuv tells
- * back. */
+ * back. Mail goes by a worker: curl waits for the answer to a mail's last byte without returning.
+ */
 #include "sys/http_client.h"
 
 #include <arpa/inet.h>
@@ -26,7 +27,7 @@ struct http_client {
 	uv_timer_t timer; /* curl's own time-outs are real time, whatever our clock says */
 	struct transfer *transfers;
 	int handles_open;
-	bool closing;
+	int closing; /* atomic: workers read it */
 };
 
 struct transfer {
@@ -42,6 +43,8 @@ struct transfer {
 	void (*call_done)(const struct http_answer *answer, void *context);
 	void (*mail_done)(const struct mail_answer *answer, void *context);
 	void *context;
+	struct loop_job job; /* mail */
+	CURLcode code;
 };
 
 struct watched_socket {
@@ -49,6 +52,11 @@ struct watched_socket {
 	struct http_client *client;
 	curl_socket_t fd;
 };
+
+static bool is_closing(const struct http_client *client)
+{
+	return __atomic_load_n(&client->closing, __ATOMIC_ACQUIRE) != 0;
+}
 
 /* ---- addresses ---- */
 
@@ -272,19 +280,10 @@ static void fill_answer(const struct transfer *transfer, CURLcode code, struct h
 
 static void finish(struct transfer *transfer, CURLcode code)
 {
+	struct http_answer answer;
 	curl_multi_remove_handle(transfer->client->multi, transfer->easy);
-	if (transfer->mail_done != NULL) {
-		long reply = 0;
-		struct mail_answer answer = {.rc = rc_of(transfer, code)};
-		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &reply);
-		answer.smtp_code = (int)reply;
-		describe(transfer, code, answer.error, sizeof(answer.error));
-		transfer->mail_done(&answer, transfer->context);
-	} else {
-		struct http_answer answer;
-		fill_answer(transfer, code, &answer);
-		transfer->call_done(&answer, transfer->context);
-	}
+	fill_answer(transfer, code, &answer);
+	transfer->call_done(&answer, transfer->context);
 	free_transfer(transfer);
 }
 
@@ -401,9 +400,14 @@ void http_client_close(struct http_client **handle)
 	struct http_client *client = *handle;
 	CHECK_MAGIC(client, CLIENT_MAGIC);
 	*handle = NULL;
-	client->closing = true;
-	while (client->transfers != NULL)
-		finish(client->transfers, CURLE_ABORTED_BY_CALLBACK);
+	__atomic_store_n(&client->closing, 1, __ATOMIC_RELEASE);
+	for (struct transfer *t = client->transfers, *next; t != NULL; t = next) {
+		next = t->next;
+		if (t->call_done != NULL)
+			finish(t, CURLE_ABORTED_BY_CALLBACK);
+	}
+	while (client->transfers != NULL) /* mails notice within a second */
+		uv_run(loop_uv(client->loop), UV_RUN_ONCE);
 	curl_multi_cleanup(client->multi);
 	uv_timer_stop(&client->timer);
 	client->handles_open++;
@@ -525,7 +529,7 @@ enum rc http_client_call(struct cx *cx, struct http_client *client, const struct
 			 void *context)
 {
 	CHECK_MAGIC(client, CLIENT_MAGIC);
-	if (client->closing)
+	if (is_closing(client))
 		return cx_fail(cx, RC_CANCELLED, "shutting down");
 	struct transfer *transfer =
 		new_transfer(client, call->response_limit_bytes, call->address_class, context);
@@ -534,12 +538,44 @@ enum rc http_client_call(struct cx *cx, struct http_client *client, const struct
 	return add_transfer(cx, client, transfer);
 }
 
+/* ---- mail, on a worker ---- */
+
+static int stop_when_closing(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	const struct transfer *transfer = context;
+	(void)a, (void)b, (void)c, (void)d;
+	return is_closing(transfer->client);
+}
+
+static enum rc mail_run(struct cx *cx, struct loop_job *job)
+{
+	struct transfer *transfer =
+		(struct transfer *)((char *)job - offsetof(struct transfer, job));
+	(void)cx;
+	transfer->code = curl_easy_perform(transfer->easy);
+	return RC_OK; /* the answer holds the outcome */
+}
+
+static void mail_done(struct cx *cx, struct loop_job *job, enum rc result)
+{
+	struct transfer *transfer =
+		(struct transfer *)((char *)job - offsetof(struct transfer, job));
+	long reply = 0;
+	struct mail_answer answer = {.rc = rc_of(transfer, transfer->code)};
+	(void)cx, (void)result;
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &reply);
+	answer.smtp_code = (int)reply;
+	describe(transfer, transfer->code, answer.error, sizeof(answer.error));
+	transfer->mail_done(&answer, transfer->context);
+	free_transfer(transfer);
+}
+
 enum rc http_client_mail(struct cx *cx, struct http_client *client, const struct mail *mail,
 			 void (*done)(const struct mail_answer *answer, void *context),
 			 void *context)
 {
 	CHECK_MAGIC(client, CLIENT_MAGIC);
-	if (client->closing)
+	if (is_closing(client))
 		return cx_fail(cx, RC_CANCELLED, "shutting down");
 	struct transfer *transfer = new_transfer(client, 0, HTTP_DECLARED, context);
 	CURL *easy = transfer->easy;
@@ -561,7 +597,15 @@ enum rc http_client_mail(struct cx *cx, struct http_client *client, const struct
 	curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
 	curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_upload);
 	curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
-	return add_transfer(cx, client, transfer);
+	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, stop_when_closing);
+	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer);
+	transfer->job.run = mail_run;
+	transfer->job.done = mail_done;
+	enum rc rc = loop_post(cx, client->loop, LOOP_OUTSIDE, &transfer->job, 65536, MONO_NEVER);
+	if (rc != RC_OK)
+		free_transfer(transfer);
+	return rc;
 }
 
 enum rc http_client_once(struct cx *cx, const char *socket_path, const struct http_call *call,

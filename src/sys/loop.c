@@ -1,4 +1,4 @@
-/* The loop thread: libuv's loop, our timer heap, two worker pools. See loop.h. */
+/* The loop thread: libuv's loop, our timer heap, three worker pools. See loop.h. */
 #include "sys/loop.h"
 
 #include <pthread.h>
@@ -38,7 +38,7 @@ struct loop {
 	unsigned outside;
 
 	pthread_mutex_t lock; /* all below, and the pools */
-	struct pool pools[2];
+	struct pool pools[LOOP_POOLS];
 	struct loop_job *done_first, *done_last;
 	struct call *calls_first, *calls_last;
 	bool stopping;
@@ -291,7 +291,7 @@ static void woken(uv_async_t *handle)
 
 static void start_workers(struct loop *loop)
 {
-	for (int p = 0; p < 2; p++) {
+	for (int p = 0; p < LOOP_POOLS; p++) {
 		struct pool *pool = &loop->pools[p];
 		pool->loop = loop;
 		pthread_cond_init(&pool->wake, NULL);
@@ -343,7 +343,7 @@ static bool is_idle(struct loop *loop)
 {
 	pthread_mutex_lock(&loop->lock);
 	bool idle = loop->done_first == NULL && loop->calls_first == NULL;
-	for (int p = 0; p < 2; p++)
+	for (int p = 0; p < LOOP_POOLS; p++)
 		idle = idle && loop->pools[p].waiting == 0 && loop->pools[p].running == 0;
 	pthread_mutex_unlock(&loop->lock);
 	return idle;
@@ -359,10 +359,10 @@ void loop_close(struct loop **handle)
 		uv_run(&loop->uv, UV_RUN_ONCE);
 	pthread_mutex_lock(&loop->lock);
 	loop->stop_workers = true;
-	for (int p = 0; p < 2; p++)
+	for (int p = 0; p < LOOP_POOLS; p++)
 		pthread_cond_broadcast(&loop->pools[p].wake);
 	pthread_mutex_unlock(&loop->lock);
-	for (int p = 0; p < 2; p++) {
+	for (int p = 0; p < LOOP_POOLS; p++) {
 		for (int i = 0; i < WORKERS_PER_POOL; i++)
 			pthread_join(loop->pools[p].threads[i], NULL);
 		pthread_cond_destroy(&loop->pools[p].wake);
@@ -419,7 +419,7 @@ bool loop_jobs_pending(struct loop *loop)
 void loop_stats(const struct loop *loop, struct loop_stats *out)
 {
 	*out = (struct loop_stats){.timers_fired = loop->timers_fired};
-	for (int p = 0; p < 2; p++) {
+	for (int p = 0; p < LOOP_POOLS; p++) {
 		out->jobs_posted[p] = loop->pools[p].posted;
 		out->jobs_refused[p] = loop->pools[p].refused;
 		out->jobs_waiting[p] = loop->pools[p].waiting;

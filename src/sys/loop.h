@@ -1,4 +1,4 @@
-/* The loop thread: owns sockets, timers, control state. Two worker pools run jobs; a job has one
+/* The loop thread: owns sockets, timers, control state. Three worker pools run jobs; a job has one
  * owner, is posted, and completes on the loop.
  *
  * Timers live on our own heap and follow cx->clock, so that a virtual clock turns them: after
@@ -13,7 +13,12 @@
 
 struct loop;
 
-enum loop_pool { LOOP_CPU, LOOP_IO };
+enum loop_pool {
+	LOOP_CPU,
+	LOOP_IO,      /* our own files and the ledger */
+	LOOP_OUTSIDE, /* libraries that block while another server thinks */
+	LOOP_POOLS
+};
 
 enum rc loop_open(struct cx *cx, struct clock *clock, struct loop **out) NODISCARD;
 /* Runs until loop_stop(). Then closes what is left. */
@@ -70,8 +75,8 @@ struct mono loop_next_due(const struct loop *loop);
 bool loop_jobs_pending(struct loop *loop);
 
 struct loop_stats {
-	uint64_t jobs_posted[2], jobs_refused[2];
-	size_t jobs_waiting[2];
+	uint64_t jobs_posted[LOOP_POOLS], jobs_refused[LOOP_POOLS];
+	size_t jobs_waiting[LOOP_POOLS];
 	uint64_t timers_fired;
 };
 void loop_stats(const struct loop *loop, struct loop_stats *out);

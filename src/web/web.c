@@ -87,7 +87,8 @@ static double resident_bytes(void)
 	  (double)s.server.timed_out)                                                              \
 	M("backline_http_connections", "gauge", "Open connections.", (double)s.server.connections) \
 	M("backline_jobs_refused_total", "counter", "Jobs refused because a queue was full.",      \
-	  (double)(s.loop.jobs_refused[0] + s.loop.jobs_refused[1]))
+	  (double)(s.loop.jobs_refused[LOOP_CPU] + s.loop.jobs_refused[LOOP_IO] +                  \
+		   s.loop.jobs_refused[LOOP_OUTSIDE]))
 
 void web_metrics(struct web *web, struct buf *out)
 {

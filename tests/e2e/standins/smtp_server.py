@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""An SMTP server (aiosmtpd): smtp_server.py OUT [--cert F --key F] [--auth USER:PASSWORD] [--refuse REPLY]...
+"""An SMTP server (aiosmtpd): smtp_server.py OUT [--cert F --key F] [--auth USER:PASSWORD] [--refuse REPLY]... [--delay S]
 
 Prints its port, then writes each mail taken to OUT as a JSON line {"from", "to", "tls", "message"}. With a
 certificate it wants STARTTLS, with --auth a login. Each --refuse answers one DATA with that reply."""
 import argparse
 import asyncio
+import contextlib
 import json
 import ssl
 
@@ -15,6 +16,7 @@ options.add_argument("out")
 options.add_argument("--cert")
 options.add_argument("--key")
 options.add_argument("--auth")
+options.add_argument("--delay", type=float, default=0, help="seconds between keeping a mail and saying so")
 options.add_argument("--refuse", action="append", default=[])
 args = options.parse_args()
 
@@ -26,6 +28,9 @@ class Keep:
         with open(args.out, "a") as out:
             out.write(json.dumps({"from": envelope.mail_from, "to": envelope.rcpt_tos, "tls": session.ssl is not None,
                                   "message": envelope.content.decode("latin-1")}) + "\n")
+        if args.delay:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.Event().wait(), args.delay)
         return "250 kept"
 
 

@@ -62,7 +62,11 @@ class Targets:
                         outer.release.wait(outer.delay_s)
                     self.answer(outer.status, b'{"ok": true}')
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_):
+                """Whoever asks may be killed meanwhile."""
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.base = "http://127.0.0.1:%d" % self.port
