@@ -163,22 +163,79 @@ int app_resolve(struct invocation *invocation)
 	return answer_page(invocation, "resolve", "is resolved");
 }
 
-int app_deploy(struct invocation *invocation)
+int app_channels(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"PRIORITY", "priority"},   {"CHANNEL", "channel"}, {"TARGET", "target"},
+		{"DELIVERED", "delivered"}, {"MISSING", "missing"},
+	};
+	return LIST(invocation, "/api/ops/v1/channels", "channels", columns,
+		    "no channels: the manual names none, nobody is told of anything");
+}
+
+int app_channels_test(struct invocation *invocation)
+{
+	cJSON *answer;
+	if (call(invocation, "POST", "/api/ops/v1/channels/drill", STR(""), &answer) != RC_OK)
+		return invocation_failed(invocation);
+	cJSON_Delete(answer);
+	return invocation_print(STR("the drill is on its way: `backline channels` shows what was "
+				    "delivered, `backline journal list` what was not and why\n"));
+}
+
+int app_duty_list(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"STATE", "state"}, {"DUE", "due"}, {"CADENCE", "cadence"}, {"OWNER", "owner"},
+		{"DONE", "done"},   {"ID", "id"},   {"WHAT", "title"},
+	};
+	return LIST(invocation, "/api/ops/v1/duties", "duties", columns,
+		    "no duties: the manual has no recurring tasks");
+}
+
+/* Posts {names[i]: values[i]} and says `told`. */
+static int post_texts(struct invocation *invocation, const char *path, const char *const *names,
+		      const char *const *values, size_t count, struct str told)
 {
 	struct buf body = BUF_INIT;
 	struct json json;
+	cJSON *answer;
 	json_init(&json, &body);
 	json_object(&json);
-	json_put_text(&json, "what", invocation->arguments[0]);
-	json_put_text(&json, "component", invocation_option(invocation, "component"));
+	for (size_t i = 0; i < count; i++)
+		json_put_text(&json, names[i], values[i]);
 	json_end_object(&json);
-	cJSON *answer;
-	enum rc rc = call(invocation, "POST", "/api/ops/v1/deploys", buf_str(&body), &answer);
+	enum rc rc = call(invocation, "POST", path, buf_str(&body), &answer);
 	buf_release(&body);
 	if (rc != RC_OK)
 		return invocation_failed(invocation);
 	cJSON_Delete(answer);
-	return invocation_print(STR("marked\n"));
+	return invocation_print(told);
+}
+
+int app_duty_done(struct invocation *invocation)
+{
+	static const char *const names[] = {"id", "note"};
+	const char *const values[] = {invocation->arguments[0],
+				      invocation_option(invocation, "note")};
+	return post_texts(invocation, "/api/ops/v1/duties/done", names, values, 2, STR("done\n"));
+}
+
+int app_duty_add(struct invocation *invocation)
+{
+	static const char *const names[] = {"title", "due", "owner"};
+	const char *const values[] = {invocation->arguments[0],
+				      invocation_option(invocation, "due"),
+				      invocation_option(invocation, "owner")};
+	return post_texts(invocation, "/api/ops/v1/duties", names, values, 3, STR("added\n"));
+}
+
+int app_deploy(struct invocation *invocation)
+{
+	static const char *const names[] = {"what", "component"};
+	const char *const values[] = {invocation->arguments[0],
+				      invocation_option(invocation, "component")};
+	return post_texts(invocation, "/api/ops/v1/deploys", names, values, 2, STR("marked\n"));
 }
 
 int app_reload(struct invocation *invocation)

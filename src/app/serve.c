@@ -11,8 +11,9 @@
 #include "app/command.h"
 #include "base/check.h"
 #include "base/log.h"
-#include "collect/collect.h"
 #include "base/json.h"
+#include "collect/collect.h"
+#include "duty/duty.h"
 #include "ledger/ledger.h"
 #include "notify/notify.h"
 #include "rules/rules.h"
@@ -40,6 +41,7 @@ struct app {
 	struct http_client *client;
 	struct collect *collect;
 	struct notify *notify;
+	struct duties *duties;
 	struct alerts *alerts;
 	struct rules *rules;
 	struct promises *promises;
@@ -110,6 +112,24 @@ static void tell_condition(struct app *app, const struct alert_condition *condit
 	arena_release(&arena);
 }
 
+/* A reminder is a low page, an overdue duty a medium one. */
+static void duty_changed(void *context, const struct duty *duty)
+{
+	struct app *app = context;
+	bool overdue = duty->state == DUTY_OVERDUE;
+	char summary[480], id[240], due[CLOCK_TEXT_BYTES];
+	struct alert_condition condition = {.name = overdue ? "DutyOverdue" : "DutyDueSoon",
+					    .summary = summary,
+					    .priority = overdue ? PRIORITY_MEDIUM : PRIORITY_LOW};
+	clock_format(duty->due, due);
+	snprintf(id, sizeof(id), "duty/%.200s", duty->id);
+	snprintf(summary, sizeof(summary), "%.200s %s %s%s%.100s: `backline duty done` tells it",
+		 duty->title == NULL ? duty->id : duty->title, overdue ? "was due" : "is due", due,
+		 duty->owner == NULL ? "" : ", owner ", duty->owner == NULL ? "" : duty->owner);
+	condition.id = str_of(id);
+	tell_condition(app, &condition, overdue || duty->state == DUTY_DUE_SOON);
+}
+
 static void store_changed(void *context, enum rc state, const char *reason)
 {
 	struct app *app = context;
@@ -167,6 +187,7 @@ static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
 	promise_set_plan(app->promises, plan);
 	notify_set_plan(app->notify, plan);
 	TRY(alert_set_plan(cx, app->alerts, plan));
+	duty_set_plan(app->duties, plan);
 	rules_set_plan(app->rules, plan);
 	return collect_set_plan(cx, app->collect, plan);
 }
@@ -327,12 +348,18 @@ static enum rc open_store(struct cx *cx, struct app *app)
 					 .changed = alert_changed,
 					 .context = app};
 	TRY(alert_open(cx, &alerting, &app->alerts));
+	struct duty_options due = {
+		.loop = app->loop, .ledger = app->ledger, .changed = duty_changed, .context = app};
+	TRY(duty_open(cx, &due, &app->duties));
 	struct rules_options evaluating = {.loop = app->loop,
 					   .source = promql_source_of(app->tsdb),
 					   .sink = alert_sink(app->alerts)};
 	TRY(rules_open(cx, &evaluating, &app->rules));
 	struct promise_options judging = {.loop = app->loop,
 					  .source = promql_source_of(app->tsdb),
+					  .collect = app->collect,
+					  .notify = app->notify,
+					  .duties = app->duties,
 					  .changed = promise_changed,
 					  .context = app};
 	return promise_open(cx, &judging, &app->promises);
@@ -369,6 +396,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .ledger = app->ledger,
 				      .alerts = app->alerts,
 				      .notify = app->notify,
+				      .duties = app->duties,
 				      .plan = present_plan,
 				      .reload = reload,
 				      .context = app};
@@ -476,6 +504,8 @@ static void close_all(struct app *app)
 		collect_close(&app->collect);
 	if (app->rules != NULL)
 		rules_close(&app->rules);
+	if (app->duties != NULL)
+		duty_close(&app->duties);
 	if (app->alerts != NULL)
 		alert_close(&app->alerts);
 	if (app->notify != NULL)

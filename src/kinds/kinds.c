@@ -241,3 +241,35 @@ int kinds_component_by_words(struct str text)
 	}
 	return -1;
 }
+
+/* ---- equivalents: the first whose words are in the text ---- */
+
+const struct kinds_equivalent kinds_equivalents[] = {
+	{"log management|elasticsearch|loki|logstash", NULL, "logs"},
+	{"business|new registrations|active users|track plays|search queries|revenue|subscription|"
+	 "adoption|satisfaction|ticket",
+	 NULL, "business figures"},
+	{"real-time status|real time status|system health|overall status", "up", "targets"},
+	{"alert summary|active alerts|what fires", "backline_pages_open", "pages"},
+	{"traffic|request rate", "{__name__=~\"http_requests_total|nginx_http_requests_total\"}",
+	 "request counters"},
+	{"uptime|pingdom|availability|cdn performance|synthetic", "probe_success", "probes"},
+	{"resource utili|cpu|memory|infrastructure monitoring|cloudwatch|server health",
+	 "node_cpu_seconds_total", "this host's figures"},
+	{"network performance", "node_network_receive_bytes_total", "this host's network"},
+	{"api response|response time|performance metrics|apm|error rate",
+	 "{__name__=~\"http_request_duration_seconds_count|probe_duration_seconds\"}",
+	 "response times"},
+};
+const size_t kinds_equivalent_count = sizeof(kinds_equivalents) / sizeof(kinds_equivalents[0]);
+
+const struct kinds_equivalent *kinds_equivalent_of(struct str text)
+{
+	for (size_t i = 0; i < kinds_equivalent_count; i++) {
+		struct str rest = str_of(kinds_equivalents[i].words), word;
+		while (str_split(&rest, '|', &word))
+			if (str_find_nocase(text, word) >= 0)
+				return &kinds_equivalents[i];
+	}
+	return NULL;
+}

@@ -28,6 +28,18 @@ const struct kinds_measure *kinds_measure_named(struct str name);
 /* The measure's names nearest to an unknown one, for a hint; NULL. */
 const char *kinds_nearest_measure(struct str name);
 
+/* Backline's own equivalent of a tool or a panel that a manual names: it has data while `selector`
+ * has samples. */
+struct kinds_equivalent {
+	const char *words;    /* any of them in the manual's text, lower case, "uptime|pingdom" */
+	const char *selector; /* PromQL; NULL: nothing of the kind is built yet */
+	const char *name;     /* for people: "probes" */
+};
+extern const struct kinds_equivalent kinds_equivalents[];
+extern const size_t kinds_equivalent_count;
+/* The one for a text; NULL when none is known. */
+const struct kinds_equivalent *kinds_equivalent_of(struct str text);
+
 /* All kinds a site file may name; the order is enum component_kind's. */
 extern const char *const kinds_components[];
 extern const size_t kinds_component_count;

@@ -120,7 +120,7 @@ enum rc notify_compose(struct cx *cx, const struct delivery *d, const struct pla
 		out->next_after.ms = next_at.ms > cx_wall(cx).ms ? next_at.ms - cx_wall(cx).ms : 0;
 	}
 	TRY(add_alerts(cx, page, out));
-	if (!d->resolved)
+	if (!d->resolved && !page->drill)
 		TRY(add_link(cx, d, key, external_url, out));
 	return cx->arena->exhausted ? RC_LIMIT : RC_OK;
 }

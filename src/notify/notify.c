@@ -203,6 +203,53 @@ enum rc notify_read_link(struct cx *cx, const struct notify *notify, struct str 
 	return RC_OK;
 }
 
+/* ---- drills ---- */
+
+static struct page *drill_page(struct notify *notify, enum priority priority, struct buf *words)
+{
+	struct page *page = notify_page_new(notify, ++notify->last_number, STR("drill"));
+	struct reach reach;
+	struct wall now = clock_wall(loop_clock(notify->options.loop));
+	page->drill = true;
+	page->opened = now;
+	page->run.priority = priority;
+	page->run.sent = page->run.resolved = notify_steady_now(notify);
+	page->timer.fire = notify_page_due;
+	page->timer.owner = page;
+	free(page->name);
+	page->name = heap_printf("Drill: nothing is wrong");
+	*vec_heap_add(&notify->pages) = page;
+	notify_reach(notify->plan, priority, 0, now, &reach);
+	for (size_t i = 0; i < reach.count; i++) {
+		struct delivery *d = notify_page_add(page, 0, &reach.ways[i], false);
+		d->save = page->saves_begun + 1;
+		buf_puts(words, i == 0 ? "" : ", ");
+		notify_put_way(words, channel_kind_name(d->kind), d->target, d->person);
+	}
+	if (reach.lacks[0] != '\0')
+		buf_printf(words, " [not by %s]", reach.lacks);
+	return page;
+}
+
+enum rc notify_drill(struct cx *cx, struct notify *notify, struct str actor,
+		     void (*done)(void *context, enum rc rc), void *context)
+{
+	CHECK_MAGIC(notify, NOTIFY_MAGIC);
+	for (int p = PRIORITIES - 1; p >= 0; p--) {
+		struct buf words = BUF_INIT;
+		if (notify->plan->channels[p].channel_count == 0)
+			continue;
+		struct page *page = drill_page(notify, (enum priority)p, &words);
+		char *summary = cx_printf(cx, "drill: %s; to %s", priority_name((enum priority)p),
+					  words.length == 0 ? "nobody" : words.data);
+		buf_release(&words);
+		struct ledger_entry entry = {STR("page"), actor, str_of(page->id), str_of(summary),
+					     STR("")};
+		notify_save(cx, page, &entry, NULL);
+	}
+	return ledger_commit(cx, notify->options.ledger, NULL, NULL, 0, done, context);
+}
+
 /* ---- life ---- */
 
 static enum rc restore_pages(struct cx *cx, struct notify *notify)
@@ -391,6 +438,7 @@ static void view_page(const struct notify *notify, const struct page *page,
 	out->resolved_by = page->resolved_by;
 	out->next = next == NULL ? NULL : next->contact != NULL ? next->contact->name : next->text;
 	out->firing = page->run.firing;
+	out->drill = page->drill;
 }
 
 void notify_each_page(const struct notify *notify,

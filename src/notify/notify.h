@@ -60,6 +60,11 @@ enum rc notify_resolve(struct cx *cx, struct notify *notify, struct str page, st
 enum rc notify_read_link(struct cx *cx, const struct notify *notify, struct str token,
 			 char page[NOTIFY_NAME_BYTES], char person[NOTIFY_NAME_BYTES]) NODISCARD;
 
+/* A drill: every channel of every priority is told that this is one. It proves the channels for 30
+ * days; nothing escalates. `done` runs once it is durable; outcomes follow on the journal. */
+enum rc notify_drill(struct cx *cx, struct notify *notify, struct str actor,
+		     void (*done)(void *context, enum rc rc), void *context) NODISCARD;
+
 /* ---- looking ---- */
 
 struct notify_delivery_view {
@@ -80,7 +85,7 @@ struct notify_page_view {
 	struct wall next_at;
 	const struct notify_delivery_view *deliveries;
 	size_t delivery_count;
-	bool firing;
+	bool firing, drill;
 };
 /* Newest first. */
 void notify_each_page(const struct notify *notify,

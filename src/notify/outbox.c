@@ -116,7 +116,7 @@ static void take_result(struct cx *cx, struct delivery *d, const struct notify_r
 	d->state = result->outcome == NOTIFY_DELIVERED ? DELIVERY_DELIVERED : DELIVERY_FAILED;
 	if (d->state == DELIVERY_DELIVERED) {
 		notify->stats.delivered++;
-		if (d->page->run.resolved.ms != 0) /* it arrived after the end */
+		if (d->page->run.resolved.ms != 0 && !d->page->drill) /* it arrived after the end */
 			notify_tell_resolved(d->page);
 		record_outcome(cx, d, "delivered");
 	} else {

@@ -189,6 +189,7 @@ void notify_page_put(struct buf *out, const struct page *page)
 	json_put_text(&json, "component", page->component);
 	json_put_text(&json, "priority", priority_name(page->run.priority));
 	json_put_bool(&json, "firing", page->run.firing);
+	json_put_bool(&json, "drill", page->drill);
 	json_put_int(&json, "next_step", (int64_t)page->run.next_step);
 	json_put_int(&json, "opened_ms", page->opened.ms);
 	json_put_int(&json, "sent_ms", page->run.sent.ms);
@@ -276,6 +277,7 @@ static enum rc read_parts(struct cx *cx, const cJSON *object, struct page *page)
 	if (!priority_named(str_of(text_of(object, "priority")), &page->run.priority))
 		return cx_fail(cx, RC_CORRUPT, "page %s has no priority", page->id);
 	page->run.firing = cJSON_IsTrue(field(object, "firing"));
+	page->drill = cJSON_IsTrue(field(object, "drill"));
 	page->run.next_step = (size_t)number_of(object, "next_step");
 	page->run.sent.ms = number_of(object, "sent_ms");
 	page->run.last_step.ms = number_of(object, "last_step_ms");

@@ -52,6 +52,7 @@ struct page {
 	char *group, *name, *component;
 	struct escalate run;
 	struct wall opened;
+	bool drill; /* resolved from its beginning */
 	char *acknowledged_by, *resolved_by;
 	VEC(struct page_alert *) alerts;
 	VEC(struct delivery *) deliveries;

@@ -1,4 +1,4 @@
-/* Judging threshold promises: all values by one job, then states on the loop. */
+/* Judging: all values by one job, then states on the loop. */
 #include "promise/promise.h"
 
 #include <math.h>
@@ -9,13 +9,15 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/units.h"
+#include "promise/proofs.h"
 
 #define PROMISES_MAGIC 0x9207015eU
 #define JOB_BUDGET_BYTES (64 << 20)
+#define EQUIVALENTS_LIMIT 32
 
 struct kept_verdict {
 	struct promise_verdict verdict;
-	char evidence[160];
+	char evidence[PROOF_EVIDENCE_BYTES];
 };
 
 struct measured {
@@ -28,7 +30,8 @@ struct judge_job {
 	struct loop_job job;
 	struct promises *promises;
 	struct plan *plan;
-	struct measured *values; /* by threshold */
+	struct measured *values;       /* by threshold */
+	bool fresh[EQUIVALENTS_LIMIT]; /* by kinds_equivalents */
 	int64_t at_ms;
 	bool posted;
 };
@@ -93,6 +96,20 @@ static enum rc measure(struct cx *cx, struct judge_job *judge, size_t index)
 	return RC_OK;
 }
 
+static enum rc look_for(struct cx *cx, struct judge_job *judge, size_t index)
+{
+	struct promql_result result;
+	judge->fresh[index] = false;
+	if (kinds_equivalents[index].selector == NULL)
+		return RC_OK;
+	char *text = cx_printf(cx, "count(%s)", kinds_equivalents[index].selector);
+	if (text == NULL)
+		return RC_LIMIT;
+	TRY(query(cx, judge, text, &result));
+	judge->fresh[index] = result.series_count > 0;
+	return RC_OK;
+}
+
 static enum rc judge_run(struct cx *cx, struct loop_job *job)
 {
 	struct judge_job *judge = (struct judge_job *)job;
@@ -104,13 +121,19 @@ static enum rc judge_run(struct cx *cx, struct loop_job *job)
 		}
 		arena_rewind(cx->arena, mark);
 	}
+	for (size_t i = 0; i < kinds_equivalent_count; i++) {
+		struct arena_mark mark = arena_mark(cx->arena);
+		if (look_for(cx, judge, i) != RC_OK)
+			log_failure(cx, "a panel's data cannot be looked for");
+		arena_rewind(cx->arena, mark);
+	}
 	return RC_OK;
 }
 
 /* ---- on the loop ---- */
 
 static void set_verdict(struct promises *promises, const struct promise *promise,
-			enum promise_state state, const char *evidence, bool proved)
+			enum promise_state state, const char *evidence, struct wall proved)
 {
 	struct kept_verdict *kept = map_get(&promises->verdicts, str_of(promise->id));
 	struct wall now = clock_wall(loop_clock(promises->options.loop));
@@ -124,8 +147,8 @@ static void set_verdict(struct promises *promises, const struct promise *promise
 	if (from != state)
 		kept->verdict.since = now;
 	kept->verdict.state = state;
-	if (proved)
-		kept->verdict.proved = now;
+	if (proved.ms > 0)
+		kept->verdict.proved = proved;
 	snprintf(kept->evidence, sizeof(kept->evidence), "%s", evidence);
 	if (from != state && promises->options.changed != NULL)
 		promises->options.changed(promises->options.context, promise, from, &kept->verdict);
@@ -140,28 +163,60 @@ static void format_value(const struct threshold *threshold, double value,
 	snprintf(out, UNITS_TEXT_BYTES, "%.40s %s", number, share ? "%" : small ? "ms" : "s");
 }
 
-static void judge_limit(struct promises *promises, const struct threshold *threshold,
-			const struct threshold_limit *limit, const struct measured *measured)
+static void judge_limit(struct promises *promises, const struct proof_sources *sources,
+			const struct threshold *threshold, const struct threshold_limit *limit,
+			const struct measured *measured)
 {
-	char evidence[160], value[UNITS_TEXT_BYTES];
+	char evidence[PROOF_EVIDENCE_BYTES], value[UNITS_TEXT_BYTES];
 	if (limit->promise == NULL)
 		return;
 	if (isnan(measured->value)) {
-		set_verdict(promises, limit->promise, PROMISE_UNPROVEN, "no fresh value", false);
+		set_verdict(promises, limit->promise, PROMISE_UNPROVEN, "no fresh value",
+			    (struct wall){0});
 		return;
 	}
 	format_value(threshold, measured->value, value);
 	if (!measured->enough) {
 		snprintf(evidence, sizeof(evidence), "%s, but too little data to judge", value);
-		set_verdict(promises, limit->promise, PROMISE_UNPROVEN, evidence, false);
+		set_verdict(promises, limit->promise, PROMISE_UNPROVEN, evidence, (struct wall){0});
 		return;
 	}
 	bool beyond =
 		limit->above ? measured->value > limit->value : measured->value < limit->value;
+	if (!beyond && !promise_channel_proven(sources, limit->priority)) {
+		snprintf(evidence, sizeof(evidence),
+			 "%s at %s, but no %s channel delivered within 30 days: `backline channels "
+			 "test`",
+			 value, measured->component, priority_name(limit->priority));
+		set_verdict(promises, limit->promise, PROMISE_UNPROVEN, evidence, (struct wall){0});
+		return;
+	}
 	snprintf(evidence, sizeof(evidence), "%s at %s, limit %s", value, measured->component,
 		 limit->text);
 	set_verdict(promises, limit->promise, beyond ? PROMISE_BROKEN : PROMISE_KEPT, evidence,
-		    true);
+		    sources->now);
+}
+
+static void judge_all(struct promises *promises, const struct judge_job *judge)
+{
+	const struct plan *plan = promises->plan;
+	struct proof_sources sources = {.plan = plan,
+					.collect = promises->options.collect,
+					.notify = promises->options.notify,
+					.duties = promises->options.duties,
+					.fresh = judge->fresh,
+					.now = clock_wall(loop_clock(promises->options.loop))};
+	for (size_t t = 0; t < plan->threshold_count; t++)
+		for (size_t l = 0; l < plan->thresholds[t].limit_count; l++)
+			judge_limit(promises, &sources, &plan->thresholds[t],
+				    &plan->thresholds[t].limits[l], &judge->values[t]);
+	for (size_t i = 0; i < plan->promise_count; i++) {
+		struct proof proof;
+		if (plan->promises[i].kind != PROMISE_THRESHOLD &&
+		    promise_prove(&sources, &plan->promises[i], &proof))
+			set_verdict(promises, &plan->promises[i], proof.state, proof.evidence,
+				    proof.proved);
+	}
 }
 
 static void judge_done(struct cx *cx, struct loop_job *job, enum rc result)
@@ -171,11 +226,7 @@ static void judge_done(struct cx *cx, struct loop_job *job, enum rc result)
 	(void)cx;
 	judge->posted = false;
 	if (result == RC_OK && judge->plan == promises->plan) {
-		struct plan *plan = promises->plan;
-		for (size_t t = 0; t < plan->threshold_count; t++)
-			for (size_t l = 0; l < plan->thresholds[t].limit_count; l++)
-				judge_limit(promises, &plan->thresholds[t],
-					    &plan->thresholds[t].limits[l], &judge->values[t]);
+		judge_all(promises, judge);
 		free(promises->values);
 		promises->values = judge->values;
 		judge->values = NULL;
@@ -212,6 +263,7 @@ enum rc promise_open(struct cx *cx, const struct promise_options *options, struc
 {
 	(void)cx;
 	struct promises *promises = heap_alloc(sizeof(*promises));
+	CHECK(kinds_equivalent_count <= EQUIVALENTS_LIMIT);
 	promises->magic = PROMISES_MAGIC;
 	promises->options = *options;
 	if (promises->options.every.ms == 0)

@@ -1,12 +1,17 @@
 /* Whether the manual is kept, promise by promise.
  *
- * A threshold promise is broken when its value is beyond the limit, kept while it is within,
- * unproven while there is no fresh value or too little data. Judged every 15 s by queries on a
- * worker; what nothing proves yet is unproven, never kept. Loop thread only. */
+ * A threshold promise is broken when its value is beyond the limit; kept while it is within and a
+ * channel of its priority delivered within 30 days; unproven while there is no fresh value, too
+ * little data, or nobody could be told. Channels are kept by deliveries, duties by being done,
+ * components, tools and panels by fresh data. Judged every 15 s by queries on a worker; what
+ * nothing proves yet is unproven, never kept. Loop thread only. */
 #ifndef PROMISE_PROMISE_H
 #define PROMISE_PROMISE_H
 
+#include "collect/collect.h"
+#include "duty/duty.h"
 #include "manual/manual.h"
+#include "notify/notify.h"
 #include "promql/promql.h"
 #include "sys/loop.h"
 
@@ -25,6 +30,9 @@ struct promise_verdict {
 struct promise_options {
 	struct loop *loop;
 	struct promql_source source;
+	struct collect *collect; /* these three may be NULL: what they would prove is unproven */
+	struct notify *notify;
+	struct duties *duties;
 	struct dur every; /* default 15 s */
 	/* Told on the loop when a promise changes its state. May be NULL. */
 	void (*changed)(void *context, const struct promise *promise, enum promise_state from,

@@ -2,6 +2,8 @@
 #ifndef WEB_INSIDE_H
 #define WEB_INSIDE_H
 
+#include <cjson/cJSON.h>
+
 #include "base/json.h"
 #include "web/web.h"
 
@@ -58,6 +60,21 @@ void web_acknowledge(struct http_request *request, void *context);
 void web_resolve(struct http_request *request, void *context);
 void web_link_page(struct http_request *request, void *context);
 void web_link_acknowledge(struct http_request *request, void *context);
+void web_channels(struct http_request *request, void *context);
+void web_drill(struct http_request *request, void *context);
+/* duties.c */
+void web_duties(struct http_request *request, void *context);
+void web_duty_add(struct http_request *request, void *context);
+void web_duty_done(struct http_request *request, void *context);
+/* answers.c: {"status":"success","data":{KEY:[...]}} around a list, and acts that are recorded */
+void web_begin_list(struct json *json, struct buf *out, const char *key);
+void web_end_list(struct http_request *request, struct json *json, struct buf *out);
+/* Instants that may be missing: null. */
+void web_put_instant(struct json *json, const char *key, struct wall at);
+/* A `done` of the ledger whose context is the request. */
+void web_recorded(void *context, enum rc rc);
+/* The string under a key; "" when it is missing or no string. */
+struct str web_body_text(const cJSON *body, const char *key);
 /* pages.c */
 void web_overview(struct http_request *request, void *context);
 void web_promises_page(struct http_request *request, void *context);

@@ -1,5 +1,4 @@
 /* The journal by HTTP: read on a worker; deploys are marked on it. */
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 
 #include "sys/file.h"
@@ -110,27 +109,21 @@ static void deploy_recorded(void *context, enum rc rc)
 	http_reply_error(request, cx);
 }
 
-static const char *text_of(const cJSON *body, const char *key)
-{
-	const cJSON *value = cJSON_GetObjectItemCaseSensitive(body, key);
-	return cJSON_IsString(value) ? value->valuestring : "";
-}
-
 void web_deploy(struct http_request *request, void *context)
 {
 	const struct web *web = context;
 	struct cx *cx = http_request_cx(request);
 	struct str raw = http_request_body(request);
 	cJSON *body = cJSON_ParseWithLength(raw.p, raw.n);
-	const char *what = text_of(body, "what");
+	struct str what = web_body_text(body, "what");
 	enum rc rc = RC_OK;
-	if (what[0] == '\0' || strlen(what) > WHAT_LIMIT_BYTES) {
+	if (what.n == 0 || what.n > WHAT_LIMIT_BYTES) {
 		rc = cx_fail(cx, RC_INVALID, "a deploy needs \"what\", of at most %d bytes",
 			     WHAT_LIMIT_BYTES);
 		cx_hint(cx, "Send for example {\"what\": \"api 2.14.0\", \"component\": \"api\"}.");
 	}
 	struct ledger_entry entry = {STR("deploy"), web_actor(request),
-				     str_of(text_of(body, "component")), str_of(what), raw};
+				     web_body_text(body, "component"), what, raw};
 	if (rc == RC_OK)
 		rc = ledger_append(cx, web->options.ledger, &entry, deploy_recorded, request);
 	cJSON_Delete(body);

@@ -18,14 +18,6 @@ static void put_delivery(struct json *json, const struct notify_delivery_view *d
 	json_end_object(json);
 }
 
-static void put_time(struct json *json, const char *key, struct wall at)
-{
-	if (at.ms > 0)
-		json_put_time(json, key, at);
-	else
-		json_put_text(json, key, NULL);
-}
-
 static void put_page(void *context, const struct notify_page_view *page)
 {
 	struct json *json = context;
@@ -37,13 +29,14 @@ static void put_page(void *context, const struct notify_page_view *page)
 	json_put_text(json, "component", page->component);
 	json_put_str(json, "summary", page->summary);
 	json_put_bool(json, "firing", page->firing);
-	put_time(json, "opened", page->opened);
-	put_time(json, "acknowledged", page->acknowledged);
+	json_put_bool(json, "drill", page->drill);
+	web_put_instant(json, "opened", page->opened);
+	web_put_instant(json, "acknowledged", page->acknowledged);
 	json_put_text(json, "acknowledged_by", page->acknowledged_by);
-	put_time(json, "resolved", page->resolved);
+	web_put_instant(json, "resolved", page->resolved);
 	json_put_text(json, "resolved_by", page->resolved_by);
 	json_put_text(json, "next", page->next);
-	put_time(json, "next_at", page->next == NULL ? (struct wall){0} : page->next_at);
+	web_put_instant(json, "next_at", page->next == NULL ? (struct wall){0} : page->next_at);
 	json_key(json, "deliveries");
 	json_array(json);
 	for (size_t i = 0; i < page->delivery_count; i++)
@@ -57,34 +50,50 @@ void web_pages(struct http_request *request, void *context)
 	const struct web *web = context;
 	struct buf out = BUF_INIT;
 	struct json json;
-	json_init(&json, &out);
-	json_object(&json);
-	json_put_text(&json, "status", "success");
-	json_key(&json, "data");
-	json_object(&json);
-	json_key(&json, "pages");
-	json_array(&json);
+	web_begin_list(&json, &out, "pages");
 	notify_each_page(web->options.notify, put_page, &json);
-	json_end_array(&json);
-	json_end_object(&json);
-	json_end_object(&json);
-	http_reply_buf(request, 200, "application/json", &out);
+	web_end_list(request, &json, &out);
+}
+
+/* ---- channels ---- */
+
+static void put_channel(struct json *json, const struct web *web, enum priority priority,
+			const struct channel *channel)
+{
+	const struct plan *plan = web->options.plan(web->options.context);
+	json_object(json);
+	json_put_text(json, "priority", priority_name(priority));
+	json_put_text(json, "channel", channel_kind_name(channel->kind));
+	json_put_text(json, "target", channel->target);
+	json_put_text(json, "missing", channel_lacks(plan, channel));
+	web_put_instant(json, "delivered",
+			notify_last_delivered(web->options.notify, channel->kind, channel->target));
+	json_end_object(json);
+}
+
+void web_channels(struct http_request *request, void *context)
+{
+	const struct web *web = context;
+	const struct plan *plan = web->options.plan(web->options.context);
+	struct buf out = BUF_INIT;
+	struct json json;
+	web_begin_list(&json, &out, "channels");
+	for (int p = PRIORITIES - 1; p >= 0; p--)
+		for (size_t i = 0; i < plan->channels[p].channel_count; i++)
+			put_channel(&json, web, (enum priority)p, &plan->channels[p].channels[i]);
+	web_end_list(request, &json, &out);
+}
+
+void web_drill(struct http_request *request, void *context)
+{
+	const struct web *web = context;
+	struct cx *cx = http_request_cx(request);
+	if (notify_drill(cx, web->options.notify, web_actor(request), web_recorded, request) !=
+	    RC_OK)
+		http_reply_error(request, cx);
 }
 
 /* ---- people answer ---- */
-
-static void answered(void *context, enum rc rc)
-{
-	struct http_request *request = context;
-	struct cx *cx = http_request_cx(request);
-	if (rc == RC_OK) {
-		http_reply(request, 200, "application/json",
-			   STR("{\"status\":\"success\",\"data\":{\"recorded\":true}}"));
-		return;
-	}
-	(void)cx_fail(cx, rc, "it counts, but is not recorded: %s", rc_meaning(rc));
-	http_reply_error(request, cx);
-}
 
 typedef enum rc answer_call(struct cx *cx, struct notify *notify, struct str page, struct str actor,
 			    void (*done)(void *context, enum rc rc), void *context);
@@ -92,8 +101,8 @@ typedef enum rc answer_call(struct cx *cx, struct notify *notify, struct str pag
 static void take_answer(struct http_request *request, const struct web *web, answer_call *call)
 {
 	struct str id = http_request_part(request, "id");
-	if (call(http_request_cx(request), web->options.notify, id, web_actor(request), answered,
-		 request) != RC_OK)
+	if (call(http_request_cx(request), web->options.notify, id, web_actor(request),
+		 web_recorded, request) != RC_OK)
 		http_reply_error(request, http_request_cx(request));
 }
 
@@ -213,7 +222,7 @@ static void link_answered(void *context, enum rc rc)
 {
 	struct http_request *request = context;
 	if (rc != RC_OK) {
-		answered(context, rc);
+		web_recorded(context, rc);
 		return;
 	}
 	http_reply_header(request, "Location",

@@ -5,6 +5,7 @@
 
 #include "alert/alert.h"
 #include "collect/collect.h"
+#include "duty/duty.h"
 #include "ledger/ledger.h"
 #include "notify/notify.h"
 #include "promise/promise.h"
@@ -26,6 +27,7 @@ struct web_options {
 	struct ledger *ledger;
 	struct alerts *alerts;
 	struct notify *notify;
+	struct duties *duties;
 	struct plan *(*plan)(void *context); /* the present one, not counted */
 	/* Reads the files again. RC_INVALID when they do not compile, RC_CONFLICT when an enforced
 	 * promise would vanish and accept is false; the text for people goes to `out`. */
