@@ -69,16 +69,6 @@ static void record(struct app *app, const char *kind, const char *subject, const
 	arena_release(&arena);
 }
 
-static void promise_changed(void *context, const struct promise *promise, enum promise_state from,
-			    const struct promise_verdict *now)
-{
-	char summary[256];
-	snprintf(summary, sizeof(summary), "%s to %s: %s", promise_state_name(from),
-		 promise_state_name(now->state), now->evidence);
-	log_info("a promise changed", F_TEXT("promise", promise->id), F_TEXT("what", summary));
-	record(context, "promise", promise->id, summary, STR(""));
-}
-
 /* The alert's journal entry is alert/'s; here people are told. */
 static void alert_changed(void *context, const struct alert *alert, bool is_news)
 {
@@ -360,8 +350,7 @@ static enum rc open_store(struct cx *cx, struct app *app)
 					  .collect = app->collect,
 					  .notify = app->notify,
 					  .duties = app->duties,
-					  .changed = promise_changed,
-					  .context = app};
+					  .ledger = app->ledger};
 	return promise_open(cx, &judging, &app->promises);
 }
 

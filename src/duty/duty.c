@@ -119,7 +119,8 @@ static int64_t remind_ms(const struct held *held, struct wall start, struct wall
 	return end.ms - (before > 14 * 86400000LL ? 14 * 86400000LL : before);
 }
 
-/* A duty not done in the last whole period is overdue until it is done. */
+/* A duty counts from its first whole period; not done in the last one, it is overdue until it is
+ * done. */
 static enum duty_state state_of(struct held *held, struct wall now, struct wall *next)
 {
 	struct duty *duty = &held->duty;
@@ -137,8 +138,12 @@ static enum duty_state state_of(struct held *held, struct wall now, struct wall 
 		next->ms = end.ms;
 		if (duty->done.ms >= start.ms)
 			return DUTY_DONE;
+		if (held->since.ms > start.ms) {
+			duty_period(duty->cadence, end, &start, &duty->due);
+			return DUTY_OPEN;
+		}
 		duty_period(duty->cadence, (struct wall){start.ms - 1}, &last_start, &last_end);
-		if (held->since.ms < start.ms && duty->done.ms < last_start.ms) {
+		if (held->since.ms <= last_start.ms && duty->done.ms < last_start.ms) {
 			duty->due = last_end;
 			return DUTY_OVERDUE;
 		}

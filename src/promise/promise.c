@@ -1,11 +1,13 @@
 /* Judging: all values by one job, then states on the loop. */
 #include "promise/promise.h"
 
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/units.h"
@@ -14,6 +16,7 @@
 #define PROMISES_MAGIC 0x9207015eU
 #define JOB_BUDGET_BYTES (64 << 20)
 #define EQUIVALENTS_LIMIT 32
+#define PROMISE_RECORD STR("promise")
 
 struct kept_verdict {
 	struct promise_verdict verdict;
@@ -50,6 +53,78 @@ const char *promise_state_name(enum promise_state state)
 {
 	static const char *const names[] = {"unproven", "kept", "broken"};
 	return names[state];
+}
+
+/* ---- verdicts, in the ledger ---- */
+
+static struct kept_verdict *verdict_of(struct promises *promises, struct str id)
+{
+	struct kept_verdict *kept = map_get(&promises->verdicts, id);
+	if (kept == NULL) {
+		kept = heap_alloc(sizeof(*kept));
+		kept->verdict.evidence = kept->evidence;
+		map_put(&promises->verdicts, id, kept);
+	}
+	return kept;
+}
+
+static void save(struct promises *promises, const struct promise *promise, enum promise_state from,
+		 const struct promise_verdict *now)
+{
+	struct arena arena;
+	struct cx cx;
+	struct buf value = BUF_INIT;
+	struct json json;
+	if (promises->options.ledger == NULL)
+		return;
+	arena_init(&arena, 65536);
+	cx_init(&cx, &arena, loop_clock(promises->options.loop));
+	json_init(&json, &value);
+	json_object(&json);
+	json_put_int(&json, "state", now->state);
+	json_put_int(&json, "since_ms", now->since.ms);
+	json_put_int(&json, "proved_ms", now->proved.ms);
+	json_put_text(&json, "evidence", now->evidence);
+	json_end_object(&json);
+	char *summary = cx_printf(&cx, "%s to %s: %s", promise_state_name(from),
+				  promise_state_name(now->state), now->evidence);
+	struct ledger_entry entry = {STR("promise"), STR("backline"), str_of(promise->id),
+				     str_of(summary), STR("")};
+	struct ledger_record record = {PROMISE_RECORD, str_of(promise->id), buf_str(&value)};
+	log_info("a promise changed", F_TEXT("promise", promise->id), F_TEXT("what", summary));
+	if (ledger_commit(&cx, promises->options.ledger, &entry, &record, 1, NULL, NULL) != RC_OK)
+		log_failure(&cx, "a promise's change is not recorded");
+	buf_release(&value);
+	arena_release(&arena);
+}
+
+static int64_t number_in(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
+}
+
+static enum rc restore(struct cx *cx, struct promises *promises)
+{
+	struct ledger_record *records;
+	size_t count;
+	TRY(ledger_records(cx, promises->options.ledger, PROMISE_RECORD, &records, &count));
+	for (size_t i = 0; i < count; i++) {
+		cJSON *object = cJSON_ParseWithLength(records[i].value.p, records[i].value.n);
+		int64_t state = number_in(object, "state");
+		const cJSON *evidence = cJSON_GetObjectItemCaseSensitive(object, "evidence");
+		if (object == NULL || state < PROMISE_UNPROVEN || state > PROMISE_BROKEN)
+			return cx_fail(cx, RC_CORRUPT, "promise '" STR_FMT "' cannot be read",
+				       STR_ARG(records[i].key));
+		struct kept_verdict *kept = verdict_of(promises, records[i].key);
+		kept->verdict.state = (enum promise_state)state;
+		kept->verdict.since.ms = number_in(object, "since_ms");
+		kept->verdict.proved.ms = number_in(object, "proved_ms");
+		snprintf(kept->evidence, sizeof(kept->evidence), "%s",
+			 cJSON_IsString(evidence) ? evidence->valuestring : "");
+		cJSON_Delete(object);
+	}
+	return RC_OK;
 }
 
 /* ---- on a worker ---- */
@@ -135,23 +210,17 @@ static enum rc judge_run(struct cx *cx, struct loop_job *job)
 static void set_verdict(struct promises *promises, const struct promise *promise,
 			enum promise_state state, const char *evidence, struct wall proved)
 {
-	struct kept_verdict *kept = map_get(&promises->verdicts, str_of(promise->id));
+	struct kept_verdict *kept = verdict_of(promises, str_of(promise->id));
 	struct wall now = clock_wall(loop_clock(promises->options.loop));
-	if (kept == NULL) {
-		kept = heap_alloc(sizeof(*kept));
-		kept->verdict.since = now;
-		kept->verdict.evidence = kept->evidence;
-		map_put(&promises->verdicts, str_of(promise->id), kept);
-	}
 	enum promise_state from = kept->verdict.state;
-	if (from != state)
+	if (from != state || kept->verdict.since.ms == 0)
 		kept->verdict.since = now;
 	kept->verdict.state = state;
 	if (proved.ms > 0)
 		kept->verdict.proved = proved;
 	snprintf(kept->evidence, sizeof(kept->evidence), "%s", evidence);
-	if (from != state && promises->options.changed != NULL)
-		promises->options.changed(promises->options.context, promise, from, &kept->verdict);
+	if (from != state)
+		save(promises, promise, from, &kept->verdict);
 }
 
 static void format_value(const struct threshold *threshold, double value,
@@ -261,8 +330,8 @@ static void due(struct loop_timer *timer, void *owner)
 
 enum rc promise_open(struct cx *cx, const struct promise_options *options, struct promises **out)
 {
-	(void)cx;
 	struct promises *promises = heap_alloc(sizeof(*promises));
+	*out = NULL;
 	CHECK(kinds_equivalent_count <= EQUIVALENTS_LIMIT);
 	promises->magic = PROMISES_MAGIC;
 	promises->options = *options;
@@ -273,6 +342,11 @@ enum rc promise_open(struct cx *cx, const struct promise_options *options, struc
 	promises->judge.job.done = judge_done;
 	promises->timer.fire = due;
 	promises->timer.owner = promises;
+	enum rc rc = options->ledger == NULL ? RC_OK : restore(cx, promises);
+	if (rc != RC_OK) {
+		promise_close(&promises);
+		return rc;
+	}
 	loop_timer_after(options->loop, &promises->timer, (struct dur){2000});
 	*out = promises;
 	return RC_OK;

@@ -10,6 +10,7 @@
 
 #include "collect/collect.h"
 #include "duty/duty.h"
+#include "ledger/ledger.h"
 #include "manual/manual.h"
 #include "notify/notify.h"
 #include "promql/promql.h"
@@ -33,13 +34,12 @@ struct promise_options {
 	struct collect *collect; /* these three may be NULL: what they would prove is unproven */
 	struct notify *notify;
 	struct duties *duties;
-	struct dur every; /* default 15 s */
-	/* Told on the loop when a promise changes its state. May be NULL. */
-	void (*changed)(void *context, const struct promise *promise, enum promise_state from,
-			const struct promise_verdict *now);
-	void *context;
+	struct ledger *ledger; /* NULL: nothing is kept */
+	struct dur every;      /* default 15 s */
 };
 
+/* Takes up the states that the ledger holds, each changed there with its entry; blocking, at start.
+ */
 enum rc promise_open(struct cx *cx, const struct promise_options *options,
 		     struct promises **out) NODISCARD;
 /* States of promises that stay are kept, by their id. */

@@ -123,11 +123,15 @@ static void a_duty_is_reminded_of_overdue_and_done(void **state)
 	(void)state;
 	open_all();
 	assert_int_equal(state_now(), DUTY_OPEN);
-	turn_to("2026-11-28T12:00:00Z");
+	turn_to("2026-11-29T12:00:00Z"); /* the week in which it was first seen does not count */
+	assert_int_equal(state_now(), DUTY_OPEN);
+	turn_to("2026-12-01T12:00:00Z");
+	assert_int_equal(state_now(), DUTY_OPEN);
+	turn_to("2026-12-06T12:00:00Z");
 	assert_int_equal(state_now(), DUTY_DUE_SOON);
 	close_all();
 	open_all(); /* since when it counts is kept */
-	turn_to("2026-11-30T00:00:00Z");
+	turn_to("2026-12-07T00:00:00Z");
 	assert_int_equal(state_now(), DUTY_OVERDUE);
 	assert_int_equal(
 		duty_done(&cx, duties, str_of(weekly.id), STR("  "), STR("anna"), NULL, NULL),
@@ -145,9 +149,9 @@ static void a_duty_is_reminded_of_overdue_and_done(void **state)
 	const struct duty *duty = duty_of_promise(duties, plan->duties[0].promise);
 	assert_string_equal(duty->note, "all rotated");
 	assert_string_equal(duty->done_by, "anna");
-	turn_to("2026-12-08T00:00:00Z");
+	turn_to("2026-12-15T00:00:00Z");
 	assert_int_equal(state_now(), DUTY_OPEN);
-	turn_to("2026-12-14T00:00:00Z");
+	turn_to("2026-12-21T00:00:00Z");
 	assert_int_equal(state_now(), DUTY_OVERDUE);
 	close_all();
 }
