@@ -176,6 +176,8 @@ const struct command app_commands[] = {
 		.arguments = "",
 		.summary = "List what happened, newest first",
 		.options = {{"limit", "N", "at most so many entries; default 50"},
+			    {"kind", "KIND",
+			     "only these: page, delivery, alert, promise, duty, deploy, ..."},
 			    OPTION_DATA,
 			    OPTION_JSON,
 			    {0}},

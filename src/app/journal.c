@@ -62,7 +62,9 @@ int app_journal_list(struct invocation *invocation)
 		cx_hint(cx, "Give a number from 1 to 100000.");
 		return invocation_failed(invocation);
 	}
-	if (ledger_read(cx, ledger_path(invocation), 0, (size_t)count, &rows, &found) != RC_OK)
+	struct ledger_filter filter = {.kind = invocation_option(invocation, "kind"),
+				       .limit = (size_t)count};
+	if (ledger_read(cx, ledger_path(invocation), &filter, &rows, &found) != RC_OK)
 		return invocation_failed(invocation);
 	struct buf out = BUF_INIT;
 	put_rows(&out, rows, found);

@@ -3,7 +3,8 @@
  *
  * A recurring duty of the manual is due once in each period of its cadence (UTC days, weeks from
  * Monday, months, quarters, years), at the period's end, from the first whole period after it was
- * first seen; done late, it counts for the period in which it was done. State is records of the ledger. Loop thread only. */
+ * first seen; done late, it counts for the period in which it was done. State is records of the
+ * ledger. Loop thread only. */
 #ifndef DUTY_DUTY_H
 #define DUTY_DUTY_H
 

@@ -8,6 +8,8 @@ const char *const kinds_components[] = {
 };
 const size_t kinds_component_count = sizeof(kinds_components) / sizeof(kinds_components[0]);
 
+/* A phase that a failed probe did not come to is 0, and says nothing of how long it takes: measures
+ * of time leave it out. */
 #define PROBED "kind=~\"cdn|web|wasm|http-api|auth\""
 #define AVAILABILITY(selector)                                                                     \
 	"avg by (component) (avg_over_time(probe_success{" selector "}[24h]))"
@@ -170,8 +172,9 @@ static const struct kinds_measure measures[] = {
 		.names = {"network latency", "latency"},
 		.unit = KINDS_SECONDS,
 		.kinds = "cdn|web|wasm|http-api|auth",
-		.value = "quantile by (component) (0.5, quantile_over_time(0.5, "
-			 "probe_http_duration_seconds{phase=\"connect\"," PROBED "}[5m]))",
+		.value =
+			"quantile by (component) (0.5, quantile_over_time(0.5, "
+			"(probe_http_duration_seconds{phase=\"connect\"," PROBED "} > 0)[5m:15s]))",
 		.presence = "probe_http_duration_seconds{phase=\"connect\"," PROBED "}",
 		.note = "median TCP connect of the probes, 5 minutes",
 	},
@@ -181,7 +184,8 @@ static const struct kinds_measure measures[] = {
 		.unit = KINDS_SECONDS,
 		.kinds = "cdn",
 		.value = "quantile by (component) (0.5, quantile_over_time(0.5, "
-			 "probe_http_duration_seconds{phase=\"processing\",kind=\"cdn\"}[5m]))",
+			 "(probe_http_duration_seconds{phase=\"processing\",kind=\"cdn\"} > "
+			 "0)[5m:15s]))",
 		.presence = "probe_http_duration_seconds{phase=\"processing\",kind=\"cdn\"}",
 		.note = "median time to first byte of the probes, 5 minutes",
 	},
@@ -190,9 +194,9 @@ static const struct kinds_measure measures[] = {
 		.names = {"probe response time", "page response time", "site response time"},
 		.unit = KINDS_SECONDS,
 		.kinds = "cdn|web|wasm|http-api|auth",
-		.value =
-			"max by (component) (quantile_over_time(0.5, probe_duration_seconds{" PROBED
-			"}[5m]))",
+		.value = "max by (component) (quantile_over_time(0.5, "
+			 "(probe_duration_seconds{" PROBED "} and probe_success{" PROBED
+			 "} == 1)[5m:15s]))",
 		.presence = "probe_duration_seconds{" PROBED "}",
 		.note = "median duration of the whole probe, 5 minutes",
 	},

@@ -56,9 +56,15 @@ struct ledger_row {
 	bool erased;
 };
 
-/* The newest `limit` entries with seq below `before` (0: all), newest first, in cx->arena.
- * Blocking: on a worker or at the command line; opens the file for itself, read only. */
-enum rc ledger_read(struct cx *cx, const char *path, int64_t before, size_t limit,
+struct ledger_filter {
+	int64_t before;    /* seq below this; 0: all */
+	const char *kind;  /* NULL: all */
+	struct wall since; /* not older; 0: all */
+	size_t limit;
+};
+/* The newest entries that pass, newest first, in cx->arena. Blocking: on a worker or at the command
+ * line; opens the file for itself, read only. */
+enum rc ledger_read(struct cx *cx, const char *path, const struct ledger_filter *filter,
 		    struct ledger_row **out, size_t *count) NODISCARD;
 
 struct ledger_report {

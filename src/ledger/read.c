@@ -18,7 +18,7 @@ static enum rc take_row(struct cx *cx, sqlite3_stmt *row, struct ledger_row *out
 	return cx->arena->exhausted ? RC_LIMIT : RC_OK;
 }
 
-enum rc ledger_read(struct cx *cx, const char *path, int64_t before, size_t limit,
+enum rc ledger_read(struct cx *cx, const char *path, const struct ledger_filter *filter,
 		    struct ledger_row **out, size_t *count)
 {
 	sqlite3 *db;
@@ -28,12 +28,14 @@ enum rc ledger_read(struct cx *cx, const char *path, int64_t before, size_t limi
 	enum rc rc = ledger_sql_prepare(
 		cx, db,
 		"SELECT j.seq, at_ms, kind, actor, subject, summary, details FROM journal j "
-		"LEFT JOIN journal_payload p ON p.seq = j.seq WHERE j.seq < ? ORDER BY j.seq "
-		"DESC LIMIT ?",
+		"LEFT JOIN journal_payload p ON p.seq = j.seq WHERE j.seq < ?1 AND (?2 IS NULL OR "
+		"kind = ?2) AND at_ms >= ?3 ORDER BY j.seq DESC LIMIT ?4",
 		&row);
 	if (rc == RC_OK) {
-		sqlite3_bind_int64(row, 1, before == 0 ? INT64_MAX : before);
-		sqlite3_bind_int64(row, 2, (int64_t)limit);
+		sqlite3_bind_int64(row, 1, filter->before == 0 ? INT64_MAX : filter->before);
+		sqlite3_bind_text(row, 2, filter->kind, -1, SQLITE_STATIC); /* NULL binds NULL */
+		sqlite3_bind_int64(row, 3, filter->since.ms);
+		sqlite3_bind_int64(row, 4, (int64_t)filter->limit);
 	}
 	while (rc == RC_OK && sqlite3_step(row) == SQLITE_ROW) {
 		struct ledger_row *kept = vec_add(cx, &rows);

@@ -11,7 +11,7 @@
 struct journal_job {
 	struct loop_job job;
 	struct http_request *request;
-	char *path;
+	char *path, *kind; /* kind NULL: all */
 	int64_t before, limit;
 	struct buf answer;
 };
@@ -27,7 +27,9 @@ static enum rc journal_run(struct cx *cx, struct loop_job *job)
 	struct ledger_row *rows;
 	struct json json;
 	size_t count;
-	TRY(ledger_read(cx, j->path, j->before, (size_t)j->limit, &rows, &count));
+	struct ledger_filter filter = {
+		.before = j->before, .kind = j->kind, .limit = (size_t)j->limit};
+	TRY(ledger_read(cx, j->path, &filter, &rows, &count));
 	json_init(&json, &j->answer);
 	json_object(&json);
 	json_put_text(&json, "status", "success");
@@ -61,6 +63,7 @@ static void journal_done(struct cx *cx, struct loop_job *job, enum rc result)
 		http_reply_error(j->request, cx);
 	buf_release(&j->answer);
 	free(j->path);
+	free(j->kind);
 	free(j);
 }
 
@@ -79,6 +82,8 @@ void web_journal(struct http_request *request, void *context)
 				  .request = request,
 				  .limit = 50,
 				  .path = heap_printf("%s/ledger.db", web->data_path)};
+	struct str kind = http_request_param(request, "kind", 0);
+	j->kind = kind.p == NULL ? NULL : heap_copy(kind.p, kind.n);
 	enum rc rc = RC_OK;
 	if (!number_param(request, "limit", JOURNAL_MOST, &j->limit) ||
 	    !number_param(request, "before", INT64_MAX, &j->before))
@@ -91,6 +96,7 @@ void web_journal(struct http_request *request, void *context)
 		return;
 	http_reply_error(request, cx);
 	free(j->path);
+	free(j->kind);
 	free(j);
 }
 

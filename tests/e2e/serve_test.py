@@ -217,7 +217,8 @@ def test_a_crossed_limit_fires_and_is_resolved():
         critical = fired["ServerAvailabilityCritical"]
         assert critical["state"] == "firing" and critical["labels"]["component"] == "shop", critical
         assert "limit < 99.5%" in critical["annotations"]["summary"], critical
-        assert "What fires" in request(b.base + "/")[1]
+        page = request(b.base + "/")[1]
+        assert "Needs a person" in page and "nobody has it yet" in page, page
         assert "ServerAvailability" not in b.cli("alerts").stdout and "firing" in b.cli("alerts").stdout
         kinds = [e for e in b.get("/api/ops/v1/journal?limit=50")["data"]["entries"] if e["kind"] == "alert"]
         assert len(kinds) == 2 and all(e["summary"].startswith("firing") for e in kinds), kinds
