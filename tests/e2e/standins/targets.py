@@ -6,7 +6,7 @@ import time
 
 
 class Targets:
-    """`page` is what /metrics says; `delay_s` how long / waits; counts what it was asked."""
+    """`page` is what /metrics says, a text or a function of the count; `delay_s` how long / waits; counts what it was asked."""
 
     def __init__(self):
         self.page = "probe_me 1\n"
@@ -41,6 +41,9 @@ class Targets:
             def serve(self):
                 if self.path == "/metrics":
                     outer.value += 1
+                    if callable(outer.page):
+                        self.answer(200, outer.page(outer.value).encode())
+                        return
                     self.answer(200, (outer.page.replace("{n}", str(outer.value)).replace("{t}", "%d" % (time.time() * 1000))).encode())
                 elif self.path == "/hang":
                     outer.release.wait(60)
