@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "alert/alert.h"
+#include "app/clock_guard.h"
 #include "app/command.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -47,6 +48,7 @@ struct app {
 	struct promises *promises;
 	struct web *web;
 	struct watch *watches[2];
+	struct clock_guard clock_guard;
 	uv_signal_t signals[3];
 #ifdef BACKLINE_TEST_HOOKS
 	struct clock_socket *clock_socket;
@@ -468,6 +470,7 @@ static enum rc open_all(struct cx *cx, struct app *app)
 	TRY(use_plan(cx, app, plan));
 	TRY(open_web(cx, app));
 	record(app, "start", app->plan->digest, "backline " BACKLINE_VERSION " started", STR(""));
+	app_clock_guard_start(&app->clock_guard, app->loop, app->ledger);
 	alert_each(app->alerts, tell_firing, app);
 	notify_resume(app->notify);
 	return open_watches(cx, app);
@@ -485,6 +488,7 @@ static void close_all(struct app *app)
 	if (app->clock_socket != NULL)
 		clock_socket_close(&app->clock_socket);
 #endif
+	app_clock_guard_stop(&app->clock_guard);
 	if (app->web != NULL)
 		web_close(&app->web);
 	if (app->client != NULL)

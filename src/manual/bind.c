@@ -168,8 +168,6 @@ static void bind_thresholds(struct compiler *c)
 		const struct kinds_measure *measure =
 			t->measure == NULL ? NULL : kinds_measure_named(str_of(t->metric));
 		t->component = measure == NULL ? NULL : first_of_kinds(plan, measure->kinds);
-		if (c->has_holds)
-			t->hold = c->hold;
 		for (size_t l = 0; l < t->limit_count; l++)
 			t->limits[l].priority = priority_of_limit(t, &t->limits[l], t->component);
 		tell_missing(c, t, measure);
@@ -263,7 +261,9 @@ static void bind_escalations(struct compiler *c)
 {
 	struct plan *plan = c->plan;
 	for (int p = 0; p < PRIORITIES; p++) {
-		const struct escalation *escalation = &plan->escalations[p];
+		struct escalation *escalation = &plan->escalations[p];
+		if (escalation->repage_after.ms > 0 && c->repage_after.ms > 0)
+			escalation->repage_after = c->repage_after;
 		for (size_t i = 0; i < escalation->step_count; i++)
 			bind_step(c, escalation, &escalation->steps[i],
 				  channels_suffice(&plan->channels[p]));

@@ -287,6 +287,7 @@ static enum rc compile_parts(struct compiler *c)
 	form_roles(c);
 	form_backups(c);
 	form_calendar(c);
+	form_policy(c);
 	form_scripts(c);
 	form_items(c);
 	TRY(compiler_read_site(c));

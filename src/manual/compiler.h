@@ -59,8 +59,8 @@ struct compiler {
 	VEC(struct change_category) changes;
 	/* pointed to while they still grow, so these stand in place: see COMPILER_*_LIMIT */
 	struct dur scrape_interval, evaluate_interval;
-	bool has_holds; /* site sets `hold` for all thresholds */
-	struct dur hold;
+	struct dur
+		repage_after; /* as the policy says; 0: as it is read where the manual is silent */
 };
 
 /* Deep in the plan's arena; aborts never, returns "" when the budget is out (the compile then
@@ -102,6 +102,20 @@ void form_backups(struct compiler *c);
 void form_calendar(struct compiler *c); /* windows, duties, verification */
 void form_scripts(struct compiler *c);
 void form_items(struct compiler *c); /* components, tools, panels, checklists, changes, prose */
+
+/* A limit of the manual set to another value; NULL, or what is wrong with the text. */
+const char *form_limit(struct compiler *c, struct threshold *threshold, enum limit_level level,
+		       struct str text);
+
+/* policy.c: the keys that a fenced `backline` block and the site file share. */
+struct conf_node;
+void form_policy(struct compiler *c);
+/* The nodes under these keys; NULL where absent. The block's first line is line_offset + 1. */
+struct policy {
+	const struct conf_node *hold, *limits, *repage_after;
+};
+void compiler_policy(struct compiler *c, enum manual_file file, int line_offset,
+		     const struct policy *policy);
 
 /* site.c: YAML to components, people, providers. */
 enum rc compiler_read_site(struct compiler *c);

@@ -238,6 +238,36 @@ static void take_row(struct compiler *c, const struct mark *table, size_t index,
 	*kept = *t;
 }
 
+const char *form_limit(struct compiler *c, struct threshold *threshold, enum limit_level level,
+		       struct str text)
+{
+	struct threshold_limit *limit = NULL;
+	struct cell cell;
+	const char *wrong = read_cell(text, &cell);
+	for (size_t i = 0; i < threshold->limit_count; i++)
+		if (threshold->limits[i].level == level)
+			limit = &threshold->limits[i];
+	if (wrong != NULL)
+		return wrong;
+	if (limit == NULL)
+		return "the manual's row has no such limit";
+	if (strcmp(threshold->unit, cell.unit == KINDS_SECONDS ? "s" : "ratio") != 0)
+		return "wrong unit";
+	if (cell.above != limit->above)
+		return "it looks in the other direction than the manual's";
+	limit->value = cell.value;
+	limit->text = compiler_text(c, text);
+	struct promise *promise = &c->promises.v[(uintptr_t)limit->promise - 1];
+	promise->text = compiler_format(c, "%s, set to " STR_FMT, promise->text, STR_ARG(text));
+	for (size_t i = 0; i + 1 < threshold->limit_count; i++) {
+		const struct threshold_limit *w = &threshold->limits[i],
+					     *critical = &threshold->limits[i + 1];
+		if (w->above ? w->value > critical->value : w->value < critical->value)
+			return "warning is beyond critical";
+	}
+	return NULL;
+}
+
 void form_thresholds(struct compiler *c)
 {
 	for (size_t i = 0; i < c->marks.list.n; i++) {

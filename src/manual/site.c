@@ -10,8 +10,8 @@
 
 struct site {
 	const char *name, *timezone, *public_url;
-	const struct conf_node *contacts, *people, *oncall, *components, *providers, *intervals,
-		*hold;
+	const struct conf_node *contacts, *people, *oncall, *components, *providers, *intervals;
+	struct policy policy;
 };
 
 #define KEY(name, type, field, help)                                                               \
@@ -28,7 +28,9 @@ static const struct conf_key site_keys[] = {
 	KEY("components", CONF_NODE, components, "what is operated, and where it is"),
 	KEY("providers", CONF_NODE, providers, "by what messages are sent"),
 	KEY("intervals", CONF_NODE, intervals, "scrape and evaluate, 15s by default"),
-	KEY("hold", CONF_NODE, hold, "how long a limit must be crossed, for all thresholds"),
+	KEY("hold", CONF_NODE, policy.hold, "how long a limit must be crossed; by alert type"),
+	KEY("limits", CONF_NODE, policy.limits, "limits by metric, in place of the document's"),
+	KEY("repage_after", CONF_NODE, policy.repage_after, "acknowledged, not resolved: 30m"),
 };
 #undef KEY
 
@@ -560,12 +562,7 @@ enum rc compiler_read_site(struct compiler *c)
 	if (c->scrape_interval.ms < 100 || c->evaluate_interval.ms < 100)
 		compiler_error(c, node_place(site.intervals), "The least is 100ms.",
 			       "an interval is too short");
-	if (site.hold != NULL) {
-		c->has_holds = units_parse_duration(site.hold->text, &c->hold);
-		if (!c->has_holds)
-			compiler_error(c, node_place(site.hold), "Write for example '0s'.",
-				       "'hold' is not a time");
-	}
+	compiler_policy(c, MANUAL_SITE, 0, &site.policy);
 	TRY(read_people(&r, site.people));
 	TRY(read_oncall(&r, site.oncall));
 	read_contacts(&r, site.contacts);

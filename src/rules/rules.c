@@ -111,6 +111,15 @@ static enum rc make_element(struct cx *cx, const struct plan *plan, const struct
 			     out->value, &out->annotations);
 }
 
+/* What was taken out of the site file on purpose has not vanished. */
+static bool is_operated(const struct plan *plan, const struct rule *rule,
+			const struct promql_series *series)
+{
+	struct str component = labels_get(&series->labels, STR("component"));
+	return rule->threshold == NULL || component.n == 0 ||
+	       plan_component(plan, component) != NULL;
+}
+
 static enum rc tell(struct cx *cx, struct rules *rules, const struct rule *rule,
 		    const struct evaluate_job *e, const struct promql_result *result,
 		    const char *failure)
@@ -124,10 +133,13 @@ static enum rc tell(struct cx *cx, struct rules *rules, const struct rule *rule,
 	struct verdict_element *elements = cx_array(cx, result->series_count, sizeof(*elements));
 	if (elements == NULL)
 		return RC_LIMIT;
-	for (size_t i = 0; i < result->series_count; i++)
-		TRY(make_element(cx, e->plan, rule, &result->series[i], &elements[i]));
+	for (size_t i = 0; i < result->series_count; i++) {
+		const struct promql_series *series = &result->series[i];
+		if (is_operated(e->plan, rule, series))
+			TRY(make_element(cx, e->plan, rule, series,
+					 &elements[verdict.element_count++]));
+	}
 	verdict.elements = elements;
-	verdict.element_count = result->series_count;
 	return rules->options.sink.take(rules->options.sink.self, cx, &verdict);
 }
 

@@ -165,5 +165,72 @@ def test_tuneton_pages_the_right_people_at_the_right_minutes():
         assert verdict.returncode == 1 and "BROKEN" in verdict.stdout, verdict.stdout
 
 
+def test_a_jump_of_the_clock_is_recorded_and_moves_no_deadline():
+    with scratch() as where, Scene(where) as s:
+        b = s.b
+        b.advance(60)
+        s.nginx.stop()
+        b.advance(45)
+        wait_until(lambda: s.pages().get(("Server Availability", "api")), "a page")
+        b.turn("jump 3h")
+        b.advance(4 * 60)
+        assert not s.mails("ops2"), "the escalation goes by elapsed time, not by the wall clock"
+        b.advance(60)
+        wait_until(lambda: [m for m in s.mails("ops2") if "Server Availability" in m], "the second contact")
+        entries = b.get("/api/ops/v1/journal?kind=clock")["data"]["entries"]
+        assert len(entries) == 1 and "forward by 3 h" in entries[0]["summary"], entries
+
+
+def test_failed_ways_are_tried_again_then_another_is_taken():
+    with scratch() as where, Scene(where) as s:
+        b = s.b
+        b.advance(60)
+        s.smtp.process.end()
+        s.nginx.stop()
+        b.advance(45)
+        page = wait_until(lambda: s.pages().get(("Server Availability", "api")), "a page")
+        b.advance(4 * 60)
+        def journal(word):
+            return [e["summary"] for e in s.journal(page["id"]) if word in e["summary"]]
+        wait_until(lambda: journal("not delivered: email ops1@example.org"), "the mail is given up")
+        assert len(journal("will be tried again: email ops1@example.org")) == 5, journal("email")
+        # Slack told the place already; the escalation goes on to the next person at its minute
+        assert journal("delivered: slack #critical-alerts")
+        b.advance(60)
+        wait_until(lambda: journal("escalated: critical"), "the next step")
+
+
+def test_what_vanishes_pages_and_what_was_taken_out_does_not():
+    with scratch() as where, Scene(where) as s:
+        b = s.b
+        s.upstream.page = "node_memory_MemTotal_bytes 100\nnode_memory_MemAvailable_bytes 50\n"
+        site = (where / "site.yaml").read_text()
+        with_server = site.replace("components:", "components:\n  server: { kind: exporter, metrics: '%s/metrics' }" % s.upstream.base)
+        (where / "site.yaml").write_text(with_server)
+        components = lambda: len(b.get("/api/ops/v1/components")["data"]["components"])
+        wait_until(lambda: b.advance(1) and components() == 4, "the server is watched")
+        b.advance(60)
+        s.upstream.page = "other 1\n"
+        b.advance(90)
+        page = wait_until(lambda: s.pages().get(("Memory Usage", "server")), "a page for what is measured no more")
+        assert "measured no more" in page["summary"], page
+        (where / "site.yaml").write_text(site)
+        wait_until(lambda: b.advance(1) and components() == 3, "the server is taken out")
+        b.advance(60)
+        wait_until(lambda: s.pages()[("Memory Usage", "server")]["state"] == "resolved", "nobody is called for it any more")
+
+
+def test_something_due_is_done_with_a_note():
+    with scratch() as where, Scene(where) as s:
+        b = s.b
+        b.cli("duty", "add", "Renew the certificate", "--due", "2099-01-01T00:00:00Z", "--owner", "ops1")
+        due = b.get("/api/ops/v1/duties")["data"]["duties"]
+        assert [d for d in due if d["id"] == "once/renew-the-certificate" and d["owner"] == "ops1"], due
+        assert b.cli("duty", "done", "once/renew-the-certificate", check=False).returncode == 1  # no note
+        b.cli("duty", "done", "once/renew-the-certificate", "--note", "new one until 2100")
+        entry = b.get("/api/ops/v1/journal?kind=duty&limit=1")["data"]["entries"][0]
+        assert "done: Renew the certificate; new one until 2100" in entry["summary"], entry
+
+
 if __name__ == "__main__":
     main(globals())

@@ -317,6 +317,15 @@ static const struct bad bads[] = {
 	 "'dsn' names a secret that is not set: $NO_SUCH_VARIABLE"},
 	{"# M\n", "components:\n  a: { kind: postgres, dsn: '${file:/no/such}' }\n",
 	 "'dsn' names a secret that cannot be read: '/no/such': No such file or directory"},
+	{TABLE "| CPU Usage | > 70% | > 90% | Resource |\n\n```backline\npeople: { a: b }\n```\n",
+	 NULL, "unknown key 'people' in a backline block"},
+	{TABLE
+	 "| CPU Usage | > 70% | > 90% | Resource |\n\n```backline\nlimits: { Disk: {} }\n```\n",
+	 NULL, "the manual has no limits for 'Disk'"},
+	{TABLE "| CPU Usage | > 70% | > 90% | Resource |\n",
+	 "limits: { CPU Usage: { warning: '> 95%' } }\n",
+	 "warning of 'CPU Usage': warning is beyond critical: '> 95%'"},
+	{"# M\n", "hold: soon\n", "'hold' is not a time"},
 	{"# M\n", "intervals: { scrape: fast }\n", "'scrape' is not a time"},
 	{"# M\n", "site: [\n", NULL},
 	{"# M\n", "a: &x 1\nb: *x\n", NULL},
@@ -356,6 +365,22 @@ static void escalation_to_nobody_is_an_error_with_a_site(void **state)
 	plan_unref(&plan);
 }
 
+static void policy_stands_in_the_document_or_the_site_file(void **state)
+{
+	(void)state;
+	static const char block[] = TABLE "| CPU Usage | > 70% | > 90% | Resource |\n\n"
+					  "```backline\nhold: { resource: 1m }\n```\n";
+	struct plan *plan = compile(
+		str_of(block), "limits: { CPU Usage: { warning: '> 60%' } }\nrepage_after: 45m\n");
+	assert_non_null(plan);
+	assert_int_equal(plan->thresholds[0].hold.ms, 60000);
+	assert_true(plan->thresholds[0].limits[0].value == 0.6);
+	assert_true(plan->thresholds[0].limits[1].value == 0.9);
+	assert_string_equal(plan->thresholds[0].limits[0].promise->text,
+			    "CPU Usage: warning > 70%, set to > 60%");
+	plan_unref(&plan);
+}
+
 static void the_turn_on_call_follows_the_calendar(void **state)
 {
 	(void)state;
@@ -387,6 +412,7 @@ int main(void)
 		CASE(a_second_manual_compiles),
 		CASE(what_is_wrong_is_said_where_it_stands),
 		CASE(escalation_to_nobody_is_an_error_with_a_site),
+		CASE(policy_stands_in_the_document_or_the_site_file),
 		CASE(the_turn_on_call_follows_the_calendar),
 	};
 	return cmocka_run_group_tests_name("manual", tests, NULL, NULL);
