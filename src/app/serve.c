@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "alert/alert.h"
@@ -555,6 +556,7 @@ int app_serve(struct invocation *invocation)
 	struct app app = {.invocation = invocation, .lock = -1};
 	struct cx *cx = &invocation->cx;
 	signal(SIGPIPE, SIG_IGN);
+	umask(0077); /* the ledger holds keys and what people wrote */
 	if (!set_log(invocation))
 		return invocation_failed(invocation);
 	app.data = invocation_data(invocation);

@@ -7,19 +7,50 @@
 
 #define RETRY_AFTER_LIMIT_S 3600
 
-static void put_labels(struct json *json, const char *key, const struct labels *labels)
+#define NOT_RECORDED_KEY "backline_not_recorded"
+#define POSSIBLE_REPEAT_KEY "backline_possible_repeat"
+
+/* A label or rule cannot claim what only we may say of a delivery. */
+static bool is_ours(struct str name)
+{
+	return str_is(name, NOT_RECORDED_KEY) || str_is(name, POSSIBLE_REPEAT_KEY);
+}
+
+static void put_labels(struct json *json, const struct labels *labels)
 {
 	struct buf name = BUF_INIT;
-	json_key(json, key);
-	json_object(json);
 	for (size_t i = 0; i < labels->n; i++) {
+		if (is_ours(labels->v[i].name))
+			continue;
 		buf_clear(&name);
 		buf_put_str(&name, labels->v[i].name);
 		json_key(json, name.data == NULL ? "" : name.data);
 		json_string(json, labels->v[i].value);
 	}
-	json_end_object(json);
 	buf_release(&name);
+}
+
+static void put_label_set(struct json *json, const char *key, const struct labels *labels)
+{
+	json_key(json, key);
+	json_object(json);
+	put_labels(json, labels);
+	json_end_object(json);
+}
+
+/* Alertmanager's form has no place for what is said of the delivery itself: it goes where a
+ * template of the receiver can show it. */
+static void put_annotations(struct json *json, const char *key, const struct labels *annotations,
+			    const struct notify_message *message)
+{
+	json_key(json, key);
+	json_object(json);
+	put_labels(json, annotations);
+	if (message->not_recorded)
+		json_put_text(json, NOT_RECORDED_KEY, "true");
+	if (message->possible_repeat)
+		json_put_text(json, POSSIBLE_REPEAT_KEY, "true");
+	json_end_object(json);
 }
 
 static const struct labels *set_of(const struct notify_alert *alert, bool annotations)
@@ -50,16 +81,20 @@ static void put_common(struct json *json, const char *key, const struct notify_m
 				list[common.n++] = first->v[i];
 		common.v = list;
 	}
-	put_labels(json, key, &common);
+	if (annotations)
+		put_annotations(json, key, &common, message);
+	else
+		put_label_set(json, key, &common);
 	free(list);
 }
 
-static void put_alert(struct json *json, const struct notify_alert *alert)
+static void put_alert(struct json *json, const struct notify_alert *alert,
+		      const struct notify_message *message)
 {
 	json_object(json);
 	json_put_text(json, "status", alert->ends_at.ms == 0 ? "firing" : "resolved");
-	put_labels(json, "labels", &alert->labels);
-	put_labels(json, "annotations", &alert->annotations);
+	put_label_set(json, "labels", &alert->labels);
+	put_annotations(json, "annotations", &alert->annotations, message);
 	json_put_time(json, "startsAt", alert->starts_at);
 	if (alert->ends_at.ms == 0)
 		json_put_text(json, "endsAt", "0001-01-01T00:00:00Z"); /* Go's zero time */
@@ -81,9 +116,9 @@ void notify_webhook_build(struct buf *out, const struct notify_message *message)
 	json_key(&json, "alerts");
 	json_array(&json);
 	for (size_t i = 0; i < message->alert_count; i++)
-		put_alert(&json, &message->alerts[i]);
+		put_alert(&json, &message->alerts[i], message);
 	json_end_array(&json);
-	put_labels(&json, "groupLabels", &message->group_labels);
+	put_label_set(&json, "groupLabels", &message->group_labels);
 	put_common(&json, "commonLabels", message, false);
 	put_common(&json, "commonAnnotations", message, true);
 	json_put_text(&json, "externalURL",
