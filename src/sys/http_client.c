@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -39,6 +40,7 @@ struct transfer {
 	struct buf body, head, upload;
 	size_t upload_at, limit_bytes;
 	bool too_large, refused_address;
+	char tried_address[INET6_ADDRSTRLEN], tls_version[16];
 	char error[CURL_ERROR_SIZE];
 	void (*call_done)(const struct http_answer *answer, void *context);
 	void (*mail_done)(const struct mail_answer *answer, void *context);
@@ -98,6 +100,22 @@ static bool address_allowed(enum http_address_class class, const struct sockaddr
 	return class == HTTP_DECLARED || !is_private;
 }
 
+/* curl forgets an address that refuses us. */
+static void note_address(struct transfer *transfer, const struct sockaddr *address)
+{
+	const void *ip =
+		address->sa_family == AF_INET
+			? (const void *)&((const struct sockaddr_in *)(const void *)address)
+				  ->sin_addr
+		: address->sa_family == AF_INET6
+			? (const void *)&((const struct sockaddr_in6 *)(const void *)address)
+				  ->sin6_addr
+			: NULL;
+	if (ip != NULL)
+		(void)inet_ntop(address->sa_family, ip, transfer->tried_address,
+				sizeof(transfer->tried_address));
+}
+
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct transfer *transfer = context;
@@ -108,6 +126,7 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
 		transfer->refused_address = true;
 		return CURL_SOCKET_BAD;
 	}
+	note_address(transfer, &address->addr);
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -125,12 +144,30 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 	return length;
 }
 
+/* "TLS 1.3" as Go and blackbox_exporter write it; "" without TLS or when curl's TLS is not
+ * OpenSSL's. Asked while the connection stands: its end takes the session with it. */
+static void note_tls_version(struct transfer *transfer)
+{
+	struct curl_tlssessioninfo *session = NULL;
+	transfer->tls_version[0] = '\0';
+	if (curl_easy_getinfo(transfer->easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK ||
+	    session == NULL || session->backend != CURLSSLBACKEND_OPENSSL ||
+	    session->internals == NULL)
+		return;
+	const char *name = SSL_get_version(session->internals);
+	snprintf(transfer->tls_version, sizeof(transfer->tls_version), "%s%s",
+		 strncmp(name, "TLSv", 4) == 0 ? "TLS " : "",
+		 strncmp(name, "TLSv", 4) == 0 ? name + 4 : name);
+}
+
 static size_t take_head(char *bytes, size_t size, size_t count, void *context)
 {
 	struct transfer *transfer = context;
 	size_t length = size * count;
-	if (length > 5 && memcmp(bytes, "HTTP/", 5) == 0)
+	if (length > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
 		buf_clear(&transfer->head); /* the next response of a redirect */
+		note_tls_version(transfer);
+	}
 	if (transfer->head.length + length > 64 * 1024)
 		return 0;
 	buf_put(&transfer->head, bytes, length);
@@ -273,8 +310,12 @@ static void fill_answer(const struct transfer *transfer, CURLcode code, struct h
 		 version == CURL_HTTP_VERSION_1_0   ? "1.0"
 		 : version == CURL_HTTP_VERSION_2_0 ? "2"
 						    : "1.1");
-	snprintf(answer->address, sizeof(answer->address), "%s", address == NULL ? "" : address);
-	answer->certificate_expires_s = earliest_expiry(easy);
+	snprintf(answer->address, sizeof(answer->address), "%s",
+		 address == NULL || address[0] == '\0' ? transfer->tried_address : address);
+	snprintf(answer->tls_version, sizeof(answer->tls_version), "%s", transfer->tls_version);
+	/* curl keeps the certificates of a redirect's first server */
+	if (url != NULL && strncasecmp(url, "https://", 8) == 0)
+		answer->certificate_expires_s = earliest_expiry(easy);
 	fill_phases(easy, answer);
 }
 

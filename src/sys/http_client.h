@@ -42,7 +42,7 @@ struct http_answer {
 	struct str headers; /* raw head of the last response */
 	const char *final_url;
 	char http_version[8];          /* "1.1", "2" */
-	char address[64];              /* peer's IP */
+	char address[64];              /* peer's IP, or the last one tried; "" when none was */
 	char tls_version[16];          /* "TLS 1.3"; "" without TLS */
 	int64_t certificate_expires_s; /* earliest in the chain, Unix time; 0 without TLS */
 	/* phases, seconds, as blackbox_exporter names them */

@@ -1,4 +1,5 @@
 /* HTTP probes, told by blackbox_exporter's metric names. */
+#include <arpa/inet.h>
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
@@ -93,6 +94,59 @@ static void put_phases(struct batch *b, const struct http_answer *a)
 	collect_metric(b, "probe_duration_seconds", a->total_s, NULL);
 }
 
+/* What the head says of the body: -1 when it says nothing, 0 when there cannot be one (RFC 9110,
+ * section 6.4.1). */
+static double content_length(const struct http_answer *a)
+{
+	double length;
+	if (a->rc != RC_OK || a->status == 204 || a->status == 304)
+		return 0;
+	return str_to_double(http_answer_header(a, "Content-Length"), &length) ? length : -1;
+}
+
+/* A redirect that is not followed counts, as with blackbox_exporter. */
+static unsigned redirects(const struct http_answer *a)
+{
+	bool one_more =
+		a->rc == RC_OK && a->status / 100 == 3 && http_answer_header(a, "Location").n > 0;
+	return a->redirects + one_more;
+}
+
+/* FNV-1a over the address's bytes, to see that a name leads elsewhere; as blackbox_exporter has it.
+ */
+static void put_address(struct batch *b, const char *address)
+{
+	unsigned char bytes[16];
+	bool v6 = strchr(address, ':') != NULL;
+	uint32_t hash = 2166136261U;
+	bool known = inet_pton(v6 ? AF_INET6 : AF_INET, address, bytes) == 1;
+	for (int i = 0; i < (v6 ? 16 : 4); i++)
+		hash = (hash ^ bytes[i]) * 16777619U;
+	collect_metric(b, "probe_ip_protocol", !known ? 0 : v6 ? 6 : 4, NULL);
+	collect_metric(b, "probe_ip_addr_hash", known ? hash : 0, NULL);
+}
+
+static void put_answer(struct batch *b, const struct http_answer *a)
+{
+	bool answered = a->rc == RC_OK;
+	bool tls = answered && a->final_url != NULL && strncmp(a->final_url, "https:", 6) == 0;
+	double version = 0;
+	collect_metric(b, "probe_http_status_code", answered ? a->status : 0, NULL);
+	collect_metric(b, "probe_http_redirects", redirects(a), NULL);
+	collect_metric(b, "probe_http_uncompressed_body_length", (double)a->body.n, NULL);
+	collect_metric(b, "probe_http_content_length", content_length(a), NULL);
+	collect_metric(b, "probe_http_ssl", tls, NULL);
+	collect_metric(b, "probe_http_version",
+		       answered && str_to_double(str_of(a->http_version), &version) ? version : 0,
+		       NULL);
+	put_address(b, a->address);
+	if (a->certificate_expires_s > 0)
+		collect_metric(b, "probe_ssl_earliest_cert_expiry",
+			       (double)a->certificate_expires_s, NULL);
+	if (a->tls_version[0] != '\0')
+		collect_metric(b, "probe_tls_version_info", 1, "version", a->tls_version, NULL);
+}
+
 bool collect_probe(struct batch *b, const struct collect_job *job, const struct http_answer *a,
 		   const char **error)
 {
@@ -112,20 +166,7 @@ bool collect_probe(struct batch *b, const struct collect_job *job, const struct 
 				     : body_problem;
 	put_phases(b, a);
 	collect_metric(b, "probe_success", success, NULL);
-	collect_metric(b, "probe_http_status_code", answered ? a->status : 0, NULL);
-	collect_metric(b, "probe_http_redirects", a->redirects, NULL);
-	collect_metric(b, "probe_http_uncompressed_body_length", (double)a->body.n, NULL);
-	collect_metric(b, "probe_http_content_length", (double)a->body.n, NULL);
-	collect_metric(b, "probe_http_ssl", a->certificate_expires_s > 0, NULL);
 	collect_metric(b, "probe_failed_due_to_regex", body_problem != NULL, NULL);
-	collect_metric(b, "probe_ip_protocol", strchr(a->address, ':') == NULL ? 4 : 6, NULL);
-	if (answered) {
-		double version;
-		if (str_to_double(str_of(a->http_version), &version))
-			collect_metric(b, "probe_http_version", version, NULL);
-	}
-	if (a->certificate_expires_s > 0)
-		collect_metric(b, "probe_ssl_earliest_cert_expiry",
-			       (double)a->certificate_expires_s, NULL);
+	put_answer(b, a);
 	return success;
 }

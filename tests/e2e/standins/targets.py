@@ -1,14 +1,16 @@
 """A web server for tests: a metrics page that the test sets, and targets that misbehave."""
 import http.server
 import socket
+import ssl
 import threading
 import time
 
 
 class Targets:
-    """`page` is what /metrics says, a text or a function of the count; `delay_s` how long / waits; counts what it was asked."""
+    """`page` is what /metrics says, a text or a function of the count; `delay_s` how long / waits; /hop/N
+    redirects N times; counts what it was asked. With a certificate (two files) it speaks TLS."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.page = "probe_me 1\n"
         self.value = 0
         self.status = 200
@@ -30,6 +32,12 @@ class Targets:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def handle(self):
+                try:
+                    super().handle()
+                except OSError:  # a client that refuses the certificate
+                    self.close_connection = True
 
             def do_GET(self):
                 outer.asked += 1
@@ -58,6 +66,13 @@ class Targets:
                     self.end_headers()
                     while True:
                         self.wfile.write(b"a 1\n" * 65536)
+                elif self.path.startswith("/hop/") and self.path != "/hop/0":
+                    self.answer(302, b"", [("Location", "/hop/%d" % (int(self.path[5:]) - 1))])
+                elif self.path == "/stream":  # no length
+                    self.send_response(200)
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    self.wfile.write(b"5\r\nhello\r\n0\r\n\r\n")
                 elif self.path == "/garbage":
                     self.answer(200, bytes(range(256)) * 50)
                 else:
@@ -71,8 +86,13 @@ class Targets:
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.socket.listen(64)  # probes come in bursts; a full queue delays a connection by a second
         self.port = self.server.server_address[1]
-        self.base = "http://127.0.0.1:%d" % self.port
+        self.base = "%s://127.0.0.1:%d" % ("https" if certificate else "http", self.port)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
 
     def __enter__(self):
