@@ -4,7 +4,10 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -198,6 +201,7 @@ struct stage {
 	struct collect *collect;
 	struct plan *empty;
 	struct loop_timer poll, end;
+	char directory[64], pipe[80];
 };
 
 static void look(void *context, const struct collect_target *target)
@@ -206,7 +210,8 @@ static void look(void *context, const struct collect_target *target)
 	(*(size_t *)context)++;
 }
 
-/* Takes the jobs away at once, while the host's first run is on its worker. */
+/* Takes the jobs away while the host's first run is on its worker: it reads a pipe that nobody has
+ * written to yet. */
 static void drop_jobs(struct loop_timer *timer, void *owner)
 {
 	struct stage *stage = owner;
@@ -222,6 +227,9 @@ static void drop_jobs(struct loop_timer *timer, void *owner)
 	cx_init(&c, &room, clock_real());
 	assert_int_equal(collect_set_plan(&c, stage->collect, stage->empty), RC_OK);
 	arena_release(&room);
+	int writer = open(stage->pipe, O_WRONLY | O_CLOEXEC);
+	assert_true(writer >= 0);
+	close(writer);
 	stage->end.fire = stop;
 	stage->end.owner = stage->loop;
 	loop_timer_after(stage->loop, &stage->end, (struct dur){0});
@@ -230,14 +238,19 @@ static void drop_jobs(struct loop_timer *timer, void *owner)
 static void a_job_that_vanished_while_running_ends_cleanly(void **state)
 {
 	(void)state;
-	struct stage stage = {0};
+	struct stage stage = {.directory = "/tmp/collect-test-XXXXXX"};
 	struct http_client *client;
 	struct plan *plan = host_plan();
 	size_t left = 0;
+	assert_non_null(mkdtemp(stage.directory));
+	snprintf(stage.pipe, sizeof(stage.pipe), "%s/stat", stage.directory);
+	assert_int_equal(mkfifo(stage.pipe, 0600), 0);
 	assert_int_equal(loop_open(&cx, clock_real(), &stage.loop), RC_OK);
 	assert_int_equal(http_client_open(&cx, stage.loop, &client), RC_OK);
-	struct collect_options options = {
-		.loop = stage.loop, .client = client, .sink = {&memory, remember, commit}};
+	struct collect_options options = {.loop = stage.loop,
+					  .client = client,
+					  .sink = {&memory, remember, commit},
+					  .proc_path = stage.directory};
 	assert_int_equal(collect_open(&cx, &options, &stage.collect), RC_OK);
 	struct collect_job host = {.kind = JOB_HOST,
 				   .name = "node",
@@ -264,6 +277,8 @@ static void a_job_that_vanished_while_running_ends_cleanly(void **state)
 	plan->job_count = count;
 	plan_unref(&plan);
 	loop_close(&stage.loop);
+	unlink(stage.pipe);
+	rmdir(stage.directory);
 }
 
 int main(void)
