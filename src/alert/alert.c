@@ -5,6 +5,7 @@
 
 #include "alert/store.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/map.h"
 
 #define ALERTS_MAGIC 0xa1e47001U
@@ -269,7 +270,11 @@ static enum rc restore(struct cx *cx, struct alerts *alerts)
 	TRY(ledger_records(cx, alerts->options.ledger, ALERT_RECORD, &records, &count));
 	for (size_t i = 0; i < count; i++) {
 		struct alert found;
-		TRY(alert_read_record(cx, records[i].value, &found));
+		if (alert_read_record(cx, records[i].value, &found) != RC_OK) {
+			log_failure(cx, "an alert of the ledger is left out: its hold begins anew");
+			cx_clear(cx);
+			continue;
+		}
 		struct held *held =
 			find_or_add(alerts, found.rule_id, &found.labels, found.active_since);
 		held->restored = true;

@@ -1,6 +1,7 @@
 /* Alerts to JSON and back. */
 #include "alert/store.h"
 
+#include "base/json_read.h"
 #include "model/labels_json.h"
 
 void alert_put_record(struct buf *out, const struct alert *alert)
@@ -21,12 +22,6 @@ void alert_put_record(struct buf *out, const struct alert *alert)
 	json_end_object(&json);
 }
 
-static int64_t number(const cJSON *object, const char *key)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-	return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
-
 static enum rc read_object(struct cx *cx, const cJSON *object, struct alert *out)
 {
 	const cJSON *rule = cJSON_GetObjectItemCaseSensitive(object, "rule");
@@ -37,9 +32,9 @@ static enum rc read_object(struct cx *cx, const cJSON *object, struct alert *out
 	out->rule_id = cx_str(cx, str_of(rule->valuestring));
 	out->state = strcmp(state->valuestring, "firing") == 0 ? ALERT_FIRING : ALERT_PENDING;
 	out->value = cJSON_IsNumber(value) ? value->valuedouble : 0;
-	out->active_since.ms = number(object, "active_since_ms");
-	out->fired_at.ms = number(object, "fired_at_ms");
-	out->last_true.ms = number(object, "last_true_ms");
+	out->active_since.ms = json_int_in(object, "active_since_ms");
+	out->fired_at.ms = json_int_in(object, "fired_at_ms");
+	out->last_true.ms = json_int_in(object, "last_true_ms");
 	TRY(labels_read_json(cx, cJSON_GetObjectItemCaseSensitive(object, "labels"), &out->labels));
 	return labels_read_json(cx, cJSON_GetObjectItemCaseSensitive(object, "annotations"),
 				&out->annotations);

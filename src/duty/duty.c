@@ -1,12 +1,12 @@
 /* The list of duties, their states by the clock, their records. */
 #include "duty/duty.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/json_read.h"
 #include "base/log.h"
 
 #define DUTIES_MAGIC 0xd07e5001U
@@ -255,18 +255,6 @@ enum rc duty_done(struct cx *cx, struct duties *duties, struct str id, struct st
 
 /* ---- life ---- */
 
-static const char *text_in(const cJSON *object, const char *key)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-	return cJSON_IsString(item) ? item->valuestring : NULL;
-}
-
-static int64_t time_in(const cJSON *object, const char *key)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-	return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
-
 static enum rc restore(struct cx *cx, struct duties *duties)
 {
 	struct ledger_record *records;
@@ -274,19 +262,22 @@ static enum rc restore(struct cx *cx, struct duties *duties)
 	TRY(ledger_records(cx, duties->options.ledger, DUTY_RECORD, &records, &count));
 	for (size_t i = 0; i < count; i++) {
 		cJSON *object = cJSON_ParseWithLength(records[i].value.p, records[i].value.n);
-		if (object == NULL)
-			return cx_fail(cx, RC_CORRUPT, "duty '" STR_FMT "' cannot be read",
-				       STR_ARG(records[i].key));
+		if (object == NULL) {
+			log_error("a duty of the ledger is left out",
+				  F_STR("duty", records[i].key));
+			continue;
+		}
 		struct held *held = find_or_add(duties, records[i].key);
-		held->once = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "once"));
-		held->since.ms = time_in(object, "since_ms");
-		held->duty.due.ms = time_in(object, "due_ms");
-		held->duty.done.ms = time_in(object, "done_ms");
+		held->once = json_true_in(object, "once");
+		held->since.ms = json_int_in(object, "since_ms");
+		held->duty.due.ms = json_int_in(object, "due_ms");
+		held->duty.done.ms = json_int_in(object, "done_ms");
 		held->duty.state = DUTY_OPEN;
-		set_text(&held->title, &held->duty.title, str_of(text_in(object, "title")));
-		set_text(&held->owner, &held->duty.owner, str_of(text_in(object, "owner")));
-		set_text(&held->done_by, &held->duty.done_by, str_of(text_in(object, "done_by")));
-		set_text(&held->note, &held->duty.note, str_of(text_in(object, "note")));
+		set_text(&held->title, &held->duty.title, str_of(json_text_in(object, "title")));
+		set_text(&held->owner, &held->duty.owner, str_of(json_text_in(object, "owner")));
+		set_text(&held->done_by, &held->duty.done_by,
+			 str_of(json_text_in(object, "done_by")));
+		set_text(&held->note, &held->duty.note, str_of(json_text_in(object, "note")));
 		cJSON_Delete(object);
 	}
 	return RC_OK;

@@ -259,7 +259,12 @@ static enum rc restore_pages(struct cx *cx, struct notify *notify)
 	TRY(ledger_records(cx, notify->options.ledger, PAGE_RECORD, &records, &count));
 	for (size_t i = 0; i < count; i++) {
 		struct page *page;
-		TRY(notify_page_read(cx, notify, records[i].value, &page));
+		/* one that cannot be read stops no other page; the journal has it */
+		if (notify_page_read(cx, notify, records[i].value, &page) != RC_OK) {
+			log_failure(cx, "a page of the ledger is left out");
+			cx_clear(cx);
+			continue;
+		}
 		page->timer.fire = notify_page_due;
 		page->timer.owner = page;
 		*vec_heap_add(&notify->pages) = page;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/json_read.h"
 #include "model/labels_json.h"
 
 #define ALERT_BUDGET_BYTES (256 * 1024)
@@ -211,36 +212,21 @@ void notify_page_put(struct buf *out, const struct page *page)
 	json_end_object(&json);
 }
 
-static const cJSON *field(const cJSON *object, const char *key)
-{
-	return cJSON_GetObjectItemCaseSensitive(object, key);
-}
-
-static int64_t number_of(const cJSON *object, const char *key)
-{
-	const cJSON *item = field(object, key);
-	return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
-
-static const char *text_of(const cJSON *object, const char *key)
-{
-	const cJSON *item = field(object, key);
-	return cJSON_IsString(item) ? item->valuestring : NULL;
-}
-
 static enum rc read_alert(struct cx *cx, const cJSON *object, struct page *page)
 {
-	struct notify_event event = {.rule_id = str_of(text_of(object, "rule")),
-				     .resolved = !cJSON_IsTrue(field(object, "firing")),
-				     .since = {number_of(object, "since_ms")}};
+	struct notify_event event = {.rule_id = str_of(json_text_in(object, "rule")),
+				     .resolved = !json_true_in(object, "firing"),
+				     .since = {json_int_in(object, "since_ms")}};
 	enum priority priority;
 	if (event.rule_id.p == NULL ||
-	    !priority_named(str_of(text_of(object, "priority")), &priority))
+	    !priority_named(str_of(json_text_in(object, "priority")), &priority))
 		return cx_fail(cx, RC_CORRUPT, "an alert of page %s cannot be read", page->id);
-	const cJSON *value = field(object, "value");
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, "value");
 	event.value = cJSON_IsNumber(value) ? value->valuedouble : 0;
-	TRY(labels_read_json(cx, field(object, "labels"), &event.labels));
-	TRY(labels_read_json(cx, field(object, "annotations"), &event.annotations));
+	TRY(labels_read_json(cx, cJSON_GetObjectItemCaseSensitive(object, "labels"),
+			     &event.labels));
+	TRY(labels_read_json(cx, cJSON_GetObjectItemCaseSensitive(object, "annotations"),
+			     &event.annotations));
 	notify_page_set_alert(page, &event, priority);
 	page->alerts.v[page->alerts.n - 1]->told = false;
 	return RC_OK;
@@ -248,25 +234,25 @@ static enum rc read_alert(struct cx *cx, const cJSON *object, struct page *page)
 
 static enum rc read_delivery(struct cx *cx, const cJSON *object, struct page *page)
 {
-	const char *kind = text_of(object, "kind"), *state = text_of(object, "state");
-	struct reach_way way = {CHANNEL_EMAIL, text_of(object, "target"),
-				text_of(object, "person")};
+	const char *kind = json_text_in(object, "kind"), *state = json_text_in(object, "state");
+	struct reach_way way = {CHANNEL_EMAIL, json_text_in(object, "target"),
+				json_text_in(object, "person")};
 	while (kind != NULL && way.kind < CHANNEL_LOG &&
 	       strcmp(channel_kind_name(way.kind), kind) != 0)
 		way.kind++;
 	if (kind == NULL || state == NULL || strcmp(channel_kind_name(way.kind), kind) != 0)
 		return cx_fail(cx, RC_CORRUPT, "a delivery of page %s cannot be read", page->id);
-	struct delivery *d = notify_page_add(page, (size_t)number_of(object, "step"), &way,
-					     cJSON_IsTrue(field(object, "resolved")));
+	struct delivery *d = notify_page_add(page, (size_t)json_int_in(object, "step"), &way,
+					     json_true_in(object, "resolved"));
 	d->state = strcmp(state, "delivered") == 0 ? DELIVERY_DELIVERED
 		   : strcmp(state, "failed") == 0  ? DELIVERY_FAILED
 						   : DELIVERY_WAITING;
 	/* nobody knows whether it went out before the end */
 	d->possible_repeat =
-		d->state == DELIVERY_WAITING || cJSON_IsTrue(field(object, "possible_repeat"));
-	d->thread = own_text(text_of(object, "thread"));
-	d->detail = own_text(text_of(object, "detail"));
-	d->ended.ms = number_of(object, "ended_ms");
+		d->state == DELIVERY_WAITING || json_true_in(object, "possible_repeat");
+	d->thread = own_text(json_text_in(object, "thread"));
+	d->detail = own_text(json_text_in(object, "detail"));
+	d->ended.ms = json_int_in(object, "ended_ms");
 	d->released = true;
 	return RC_OK;
 }
@@ -274,28 +260,30 @@ static enum rc read_delivery(struct cx *cx, const cJSON *object, struct page *pa
 static enum rc read_parts(struct cx *cx, const cJSON *object, struct page *page)
 {
 	const cJSON *item;
-	if (!priority_named(str_of(text_of(object, "priority")), &page->run.priority))
+	if (!priority_named(str_of(json_text_in(object, "priority")), &page->run.priority))
 		return cx_fail(cx, RC_CORRUPT, "page %s has no priority", page->id);
-	page->run.firing = cJSON_IsTrue(field(object, "firing"));
-	page->drill = cJSON_IsTrue(field(object, "drill"));
-	page->run.next_step = (size_t)number_of(object, "next_step");
-	page->run.sent.ms = number_of(object, "sent_ms");
-	page->run.last_step.ms = number_of(object, "last_step_ms");
-	page->run.acknowledged.ms = number_of(object, "acknowledged_ms");
-	page->run.resolved.ms = number_of(object, "resolved_ms");
-	page->opened.ms = number_of(object, "opened_ms");
-	page->acknowledged_by = own_text(text_of(object, "acknowledged_by"));
-	page->resolved_by = own_text(text_of(object, "resolved_by"));
-	cJSON_ArrayForEach(item, field(object, "alerts")) TRY(read_alert(cx, item, page));
-	cJSON_ArrayForEach(item, field(object, "deliveries")) TRY(read_delivery(cx, item, page));
+	page->run.firing = json_true_in(object, "firing");
+	page->drill = json_true_in(object, "drill");
+	page->run.next_step = (size_t)json_int_in(object, "next_step");
+	page->run.sent.ms = json_int_in(object, "sent_ms");
+	page->run.last_step.ms = json_int_in(object, "last_step_ms");
+	page->run.acknowledged.ms = json_int_in(object, "acknowledged_ms");
+	page->run.resolved.ms = json_int_in(object, "resolved_ms");
+	page->opened.ms = json_int_in(object, "opened_ms");
+	page->acknowledged_by = own_text(json_text_in(object, "acknowledged_by"));
+	page->resolved_by = own_text(json_text_in(object, "resolved_by"));
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(object, "alerts"))
+		TRY(read_alert(cx, item, page));
+	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(object, "deliveries"))
+		TRY(read_delivery(cx, item, page));
 	return RC_OK;
 }
 
 enum rc notify_page_read(struct cx *cx, struct notify *notify, struct str value, struct page **out)
 {
 	cJSON *object = cJSON_ParseWithLength(value.p, value.n);
-	int64_t number = number_of(object, "number");
-	const char *group = text_of(object, "group");
+	int64_t number = json_int_in(object, "number");
+	const char *group = json_text_in(object, "group");
 	*out = NULL;
 	if (number <= 0 || group == NULL) {
 		cJSON_Delete(object);
@@ -304,8 +292,8 @@ enum rc notify_page_read(struct cx *cx, struct notify *notify, struct str value,
 	struct page *page = notify_page_new(notify, (uint64_t)number, str_of(group));
 	free(page->name);
 	free(page->component);
-	page->name = own(str_of(text_of(object, "name")));
-	page->component = own(str_of(text_of(object, "component")));
+	page->name = own(str_of(json_text_in(object, "name")));
+	page->component = own(str_of(json_text_in(object, "component")));
 	enum rc rc = read_parts(cx, object, page);
 	cJSON_Delete(object);
 	if (rc != RC_OK) {

@@ -1,13 +1,13 @@
 /* Judging: all values by one job, then states on the loop. */
 #include "promise/promise.h"
 
-#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/json_read.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/units.h"
@@ -98,12 +98,6 @@ static void save(struct promises *promises, const struct promise *promise, enum 
 	arena_release(&arena);
 }
 
-static int64_t number_in(const cJSON *object, const char *key)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-	return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
-
 static enum rc restore(struct cx *cx, struct promises *promises)
 {
 	struct ledger_record *records;
@@ -111,17 +105,20 @@ static enum rc restore(struct cx *cx, struct promises *promises)
 	TRY(ledger_records(cx, promises->options.ledger, PROMISE_RECORD, &records, &count));
 	for (size_t i = 0; i < count; i++) {
 		cJSON *object = cJSON_ParseWithLength(records[i].value.p, records[i].value.n);
-		int64_t state = number_in(object, "state");
-		const cJSON *evidence = cJSON_GetObjectItemCaseSensitive(object, "evidence");
-		if (object == NULL || state < PROMISE_UNPROVEN || state > PROMISE_BROKEN)
-			return cx_fail(cx, RC_CORRUPT, "promise '" STR_FMT "' cannot be read",
-				       STR_ARG(records[i].key));
+		int64_t state = json_int_in(object, "state");
+		const char *evidence = json_text_in(object, "evidence");
+		if (object == NULL || state < PROMISE_UNPROVEN || state > PROMISE_BROKEN) {
+			log_error("a promise's state in the ledger is left out",
+				  F_STR("promise", records[i].key));
+			cJSON_Delete(object);
+			continue;
+		}
 		struct kept_verdict *kept = verdict_of(promises, records[i].key);
 		kept->verdict.state = (enum promise_state)state;
-		kept->verdict.since.ms = number_in(object, "since_ms");
-		kept->verdict.proved.ms = number_in(object, "proved_ms");
+		kept->verdict.since.ms = json_int_in(object, "since_ms");
+		kept->verdict.proved.ms = json_int_in(object, "proved_ms");
 		snprintf(kept->evidence, sizeof(kept->evidence), "%s",
-			 cJSON_IsString(evidence) ? evidence->valuestring : "");
+			 evidence == NULL ? "" : evidence);
 		cJSON_Delete(object);
 	}
 	return RC_OK;

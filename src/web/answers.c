@@ -40,9 +40,3 @@ void web_recorded(void *context, enum rc rc)
 	(void)cx_fail(cx, rc, "it counts, but is not recorded: %s", rc_meaning(rc));
 	http_reply_error(request, cx);
 }
-
-struct str web_body_text(const cJSON *body, const char *key)
-{
-	const cJSON *value = cJSON_GetObjectItemCaseSensitive(body, key);
-	return cJSON_IsString(value) ? str_of(value->valuestring) : STR("");
-}

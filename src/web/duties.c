@@ -1,4 +1,5 @@
 /* Duties by HTTP: listed, added, done with a note. */
+#include "base/json_read.h"
 #include "web/inside.h"
 
 static void put_duty(void *context, const struct duty *duty)
@@ -41,8 +42,8 @@ void web_duty_done(struct http_request *request, void *context)
 	struct cx *cx = http_request_cx(request);
 	cJSON *body = body_of(request);
 	enum rc rc =
-		duty_done(cx, web->options.duties, web_body_text(body, "id"),
-			  web_body_text(body, "note"), web_actor(request), web_recorded, request);
+		duty_done(cx, web->options.duties, json_str_in(body, "id"),
+			  json_str_in(body, "note"), web_actor(request), web_recorded, request);
 	cJSON_Delete(body);
 	if (rc != RC_OK)
 		http_reply_error(request, cx);
@@ -53,9 +54,8 @@ void web_duty_add(struct http_request *request, void *context)
 	const struct web *web = context;
 	struct cx *cx = http_request_cx(request);
 	cJSON *body = body_of(request);
-	struct str due = web_body_text(body, "due");
-	struct duty_request wanted = {
-		web_body_text(body, "title"), web_body_text(body, "owner"), {0}};
+	struct str due = json_str_in(body, "due");
+	struct duty_request wanted = {json_str_in(body, "title"), json_str_in(body, "owner"), {0}};
 	const char *id;
 	enum rc rc = RC_OK;
 	if (!clock_parse(due.p, due.n, &wanted.due)) {

@@ -2,8 +2,6 @@
 #ifndef WEB_INSIDE_H
 #define WEB_INSIDE_H
 
-#include <cjson/cJSON.h>
-
 #include "base/json.h"
 #include "web/web.h"
 
@@ -73,8 +71,6 @@ void web_end_list(struct http_request *request, struct json *json, struct buf *o
 void web_put_instant(struct json *json, const char *key, struct wall at);
 /* A `done` of the ledger whose context is the request. */
 void web_recorded(void *context, enum rc rc);
-/* The string under a key; "" when it is missing or no string. */
-struct str web_body_text(const cJSON *body, const char *key);
 /* pages.c */
 void web_overview(struct http_request *request, void *context);
 void web_promises_page(struct http_request *request, void *context);

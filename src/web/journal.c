@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "sys/file.h"
+#include "base/json_read.h"
 #include "web/inside.h"
 
 #define JOURNAL_BUDGET_BYTES (64 << 20)
@@ -121,7 +122,7 @@ void web_deploy(struct http_request *request, void *context)
 	struct cx *cx = http_request_cx(request);
 	struct str raw = http_request_body(request);
 	cJSON *body = cJSON_ParseWithLength(raw.p, raw.n);
-	struct str what = web_body_text(body, "what");
+	struct str what = json_str_in(body, "what");
 	enum rc rc = RC_OK;
 	if (what.n == 0 || what.n > WHAT_LIMIT_BYTES) {
 		rc = cx_fail(cx, RC_INVALID, "a deploy needs \"what\", of at most %d bytes",
@@ -129,7 +130,7 @@ void web_deploy(struct http_request *request, void *context)
 		cx_hint(cx, "Send for example {\"what\": \"api 2.14.0\", \"component\": \"api\"}.");
 	}
 	struct ledger_entry entry = {STR("deploy"), web_actor(request),
-				     web_body_text(body, "component"), what, raw};
+				     json_str_in(body, "component"), what, raw};
 	if (rc == RC_OK)
 		rc = ledger_append(cx, web->options.ledger, &entry, deploy_recorded, request);
 	cJSON_Delete(body);

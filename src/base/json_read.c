@@ -1,0 +1,30 @@
+/* Fields of parsed JSON. */
+#include "base/json_read.h"
+
+#define EXACT_MOST 9007199254740992.0 /* 2^53 */
+
+const char *json_text_in(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+struct str json_str_in(const cJSON *object, const char *key)
+{
+	const char *text = json_text_in(object, key);
+	return text == NULL ? STR("") : str_of(text);
+}
+
+int64_t json_int_in(const cJSON *object, const char *key)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	if (!cJSON_IsNumber(item) || !(item->valuedouble >= -EXACT_MOST) ||
+	    !(item->valuedouble <= EXACT_MOST))
+		return 0;
+	return (int64_t)item->valuedouble;
+}
+
+bool json_true_in(const cJSON *object, const char *key)
+{
+	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
