@@ -30,6 +30,13 @@ enum rc collect_open(struct cx *cx, const struct collect_options *options,
 enum rc collect_set_plan(struct cx *cx, struct collect *collect, struct plan *plan) NODISCARD;
 void collect_close(struct collect **collect);
 
+/* Stores a remote write 1.0 request. `body` must live until `done` has run, on the loop: RC_OK,
+ * RC_INVALID (malformed, or samples refused as too late or contradicting: what else it holds is
+ * stored), or what the store said. */
+enum rc collect_push(struct cx *cx, struct loop *loop, const struct sample_sink *sink,
+		     struct str body, void (*done)(struct cx *cx, void *context, enum rc rc),
+		     void *context) NODISCARD;
+
 struct collect_target {
 	const struct collect_job *job;
 	struct wall last; /* 0: never yet */

@@ -42,6 +42,8 @@ void web_label_values(struct http_request *request, void *context);
 void web_targets(struct http_request *request, void *context);
 void web_alerts(struct http_request *request, void *context);
 void web_buildinfo(struct http_request *request, void *context);
+/* push.c */
+void web_remote_write(struct http_request *request, void *context);
 /* operations.c */
 void web_promises(struct http_request *request, void *context);
 void web_components(struct http_request *request, void *context);

@@ -11,6 +11,7 @@
 #include "web/inside.h"
 
 #define FORM_LIMIT_BYTES (1 << 20)
+#define PUSH_LIMIT_BYTES (32 << 20)
 
 static void say_fine(struct http_request *request, void *context)
 {
@@ -149,6 +150,7 @@ static const struct http_route routes[] = {
 	PROMETHEUS("GET", "/labels", web_labels),
 	PROMETHEUS("POST", "/labels", web_labels),
 	PROMETHEUS("GET", "/label/{name}/values", web_label_values),
+	{"POST", "/api/v1/write", HTTP_SESSION, "write", PUSH_LIMIT_BYTES, web_remote_write, NULL},
 	PROMETHEUS("GET", "/targets", web_targets),
 	PROMETHEUS("GET", "/alerts", web_alerts),
 	PROMETHEUS("GET", "/status/buildinfo", web_buildinfo),
