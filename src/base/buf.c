@@ -1,4 +1,5 @@
 /* Growing byte buffers of str.h. */
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -81,6 +82,38 @@ void buf_printf(struct buf *buf, const char *format, ...)
 	va_end(again);
 }
 
+/* "-1.25e-03" as people and Prometheus write it: without an exponent from 1e-6 up to 1e21. */
+static void put_plain(struct buf *buf, const char *scientific)
+{
+	char digits[24];
+	int count = 0, exponent = atoi(strchr(scientific, 'e') + 1);
+	if (*scientific == '-')
+		buf_putc(buf, '-');
+	for (const char *p = scientific; *p != 'e'; p++)
+		if (*p >= '0' && *p <= '9')
+			digits[count++] = *p;
+	while (count > 1 && digits[count - 1] == '0')
+		count--;
+	bool plain = exponent >= -6 && exponent < 21;
+	if (count == 1 && digits[0] == '0')
+		plain = true;
+	int whole = plain ? exponent + 1 : 1; /* digits before the point; below 1: zeros after it */
+	if (whole < 1) {
+		buf_puts(buf, "0.");
+		for (int i = whole; i < 0; i++)
+			buf_putc(buf, '0');
+		buf_put(buf, digits, (size_t)count);
+		return;
+	}
+	for (int i = 0; i < count || i < whole; i++) {
+		if (i == whole)
+			buf_putc(buf, '.');
+		buf_putc(buf, i < count ? digits[i] : '0');
+	}
+	if (!plain)
+		buf_printf(buf, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+}
+
 void buf_put_double(struct buf *buf, double value)
 {
 	if (isnan(value)) {
@@ -91,13 +124,12 @@ void buf_put_double(struct buf *buf, double value)
 		buf_puts(buf, value > 0 ? "+Inf" : "-Inf");
 		return;
 	}
-	char text[40];
-	for (int precision = 15; precision <= 17; precision++) {
-		snprintf(text, sizeof(text), "%.*g", precision, value);
-		if (strtod(text, NULL) == value)
-			break;
-	}
-	buf_puts(buf, text);
+	char digits[40];
+	int precision = fabs(value) < DBL_MIN ? 0 : 14; /* denormals have fewer digits */
+	do
+		snprintf(digits, sizeof(digits), "%.*e", precision, value);
+	while (strtod(digits, NULL) != value && precision++ < 16);
+	put_plain(buf, digits);
 }
 
 void buf_put_html(struct buf *buf, struct str s)

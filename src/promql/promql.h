@@ -56,6 +56,8 @@ enum rc promql_instant(struct cx *cx, const struct promql_source *source,
 		       const struct promql_expr *expr, int64_t at_ms,
 		       struct promql_result *out) NODISCARD;
 /* start, start + step ... end: PROMQL_MATRIX. RC_INVALID above 11,000 steps, as Prometheus. */
+/* Whether a range query may ask for it: a scalar or an instant vector. */
+bool promql_has_points(const struct promql_expr *expr);
 enum rc promql_range(struct cx *cx, const struct promql_source *source,
 		     const struct promql_expr *expr, int64_t start_ms, int64_t end_ms,
 		     int64_t step_ms, struct promql_result *out) NODISCARD;

@@ -140,6 +140,7 @@ static enum rc run_query(struct cx *cx, struct query_job *q, struct json *json)
 	struct promql_result result;
 	struct promql_expr *expr;
 	TRY(promql_parse(cx, str_of(q->text), &expr));
+	bool wrong_type = q->kind == QUERY_RANGE && !promql_has_points(expr);
 	enum rc rc = q->kind == QUERY_INSTANT
 			     ? promql_instant(cx, &source, expr, q->end_ms, &result)
 			     : promql_range(cx, &source, expr, q->start_ms, q->end_ms, q->step_ms,
@@ -147,7 +148,7 @@ static enum rc run_query(struct cx *cx, struct query_job *q, struct json *json)
 	promql_release(expr);
 	if (rc == RC_OK)
 		put_result(json, &result);
-	else if (rc == RC_INVALID) /* Prometheus: 422 for what fails while it runs */
+	else if (rc == RC_INVALID && !wrong_type) /* Prometheus: 422 for what fails while it runs */
 		cx->err.code = rc = RC_LIMIT;
 	return rc;
 }

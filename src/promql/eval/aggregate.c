@@ -144,12 +144,14 @@ struct grouping {
 };
 
 static enum rc put_in_group(struct cx *cx, struct grouping *g, const struct promql_expr *node,
-			    const struct element *element)
+			    const struct value *parameter, const struct element *element)
 {
 	struct labels labels;
 	struct buf key = BUF_INIT;
 	TRY(promql_regroup(cx, &element->labels, node->grouping, node->grouping_count,
 			   !node->without, &labels));
+	if (node->aggregate == AGGREGATE_COUNT_VALUES) /* its own label takes the place */
+		TRY(labels_with(cx, &labels, parameter->string, STR(""), &labels));
 	labels_print(&key, &labels);
 	size_t index = (size_t)(uintptr_t)map_get(&g->by_labels, buf_str(&key));
 	enum rc rc = RC_OK;
@@ -194,7 +196,7 @@ enum rc promql_aggregate(struct cx *cx, struct evaluation *e, const struct promq
 		TRY(promql_eval(cx, e, node->parameter, at_ms, &parameter));
 	TRY(promql_eval_vector(cx, e, node->left, at_ms, &input));
 	for (size_t i = 0; rc == RC_OK && i < input.n; i++)
-		rc = put_in_group(cx, &g, node, &input.v[i]);
+		rc = put_in_group(cx, &g, node, &parameter, &input.v[i]);
 	map_release(&g.by_labels);
 	for (size_t i = 0; rc == RC_OK && i < g.list.n; i++)
 		rc = finish_group(cx, node, &g.list.v[i], &parameter, out);

@@ -95,7 +95,7 @@ static enum rc eval_selector(struct cx *cx, struct evaluation *e, const struct p
 	for (size_t i = 0; i < list->n; i++) {
 		const struct tsdb_series *series = &list->v[i];
 		size_t n = samples_until(series, t_ms);
-		if (n == 0 || series->t_ms[n - 1] <= t_ms - PROMQL_LOOKBACK_MS ||
+		if (n == 0 || series->t_ms[n - 1] < t_ms - PROMQL_LOOKBACK_MS ||
 		    sample_is_stale(series->values[n - 1]))
 			continue;
 		TRY(promql_vector_add(cx, out, &series->labels, series->values[n - 1]));
@@ -413,6 +413,11 @@ enum rc promql_instant(struct cx *cx, const struct promql_source *source,
 	return RC_OK;
 }
 
+bool promql_has_points(const struct promql_expr *expr)
+{
+	return expr->type == PROMQL_VECTOR || expr->type == PROMQL_SCALAR;
+}
+
 enum rc promql_range(struct cx *cx, const struct promql_source *source,
 		     const struct promql_expr *expr, int64_t start_ms, int64_t end_ms,
 		     int64_t step_ms, struct promql_result *out)
@@ -429,7 +434,7 @@ enum rc promql_range(struct cx *cx, const struct promql_source *source,
 		return cx_fail(cx, RC_INVALID,
 			       "exceeded maximum resolution of 11,000 points per timeseries. "
 			       "Try decreasing the query resolution (?step=XX)");
-	if (expr->type != PROMQL_VECTOR && expr->type != PROMQL_SCALAR)
+	if (!promql_has_points(expr))
 		return cx_fail(cx, RC_INVALID,
 			       "invalid expression type \"%s\" for range query, must be Scalar "
 			       "or instant Vector",

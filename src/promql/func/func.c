@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "promql/eval/eval.h"
+#include "promql/func/func.h"
 
 /* ---- over a window ---- */
 
@@ -90,6 +91,17 @@ OVER_RANGE(idelta)
 	return last_two(w, false, false, out);
 }
 
+/* Least squares with compensated sums; x in seconds from origin_ms. */
+static void kahan_add(double *sum, double *c, double value)
+{
+	double t = *sum + value;
+	if (fabs(*sum) >= fabs(value))
+		*c += (*sum - t) + value;
+	else
+		*c += (value - t) + *sum;
+	*sum = t;
+}
+
 static double kahan_sum(const double *values, size_t n)
 {
 	double sum = 0, c = 0;
@@ -116,7 +128,15 @@ OVER_RANGE(sum_over_time)
 OVER_RANGE(avg_over_time)
 {
 	UNUSED_RANGE;
-	*out = kahan_sum(w->values, w->n) / (double)w->n;
+	double mean = 0, c = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		double v = w->values[i], count = (double)(i + 1);
+		/* an infinite mean stays what it is, but for its opposite and for NaN */
+		if (isinf(mean) && ((isinf(v) && (mean > 0) == (v > 0)) || isfinite(v)))
+			continue;
+		kahan_add(&mean, &c, v / count - mean / count);
+	}
+	*out = isinf(mean) ? mean : mean + c;
 	return true;
 }
 
@@ -215,17 +235,6 @@ OVER_RANGE(resets)
 	return true;
 }
 
-/* Least squares with compensated sums; x in seconds from origin_ms. */
-static void kahan_add(double *sum, double *c, double value)
-{
-	double t = *sum + value;
-	if (fabs(*sum) >= fabs(value))
-		*c += (*sum - t) + value;
-	else
-		*c += (value - t) + *sum;
-	*sum = t;
-}
-
 static void regression(const struct window *w, int64_t origin_ms, double *slope, double *intercept)
 {
 	double n = 0, x = 0, y = 0, xy = 0, xx = 0, cx = 0, cy = 0, cxy = 0, cxx = 0;
@@ -260,33 +269,6 @@ OVER_RANGE(deriv)
 	return true;
 }
 
-/* ---- of each value ---- */
-
-#define EACH(name, expression)                                                                     \
-	static double name(double v, const double *p)                                              \
-	{                                                                                          \
-		(void)p;                                                                           \
-		return expression;                                                                 \
-	}
-EACH(each_abs, fabs(v))
-EACH(each_ceil, ceil(v))
-EACH(each_floor, floor(v))
-EACH(each_exp, exp(v))
-EACH(each_sqrt, sqrt(v))
-EACH(each_ln, log(v))
-EACH(each_log2, log2(v))
-EACH(each_log10, log10(v))
-EACH(each_sgn, v > 0 ? 1 : v < 0 ? -1 : v)
-EACH(each_clamp_min, fmax(v, p[0]))
-EACH(each_clamp_max, fmin(v, p[0]))
-EACH(each_clamp, fmax(p[0], fmin(p[1], v)))
-
-static double each_round(double v, const double *p)
-{
-	double inverse = 1 / (isnan(p[0]) ? 1 : p[0]);
-	return floor(v * inverse + 0.5) / inverse;
-}
-
 /* ---- of the whole ---- */
 
 #define WHOLE(name)                                                                                \
@@ -306,6 +288,19 @@ static int by_bound(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+/* le="1" and le="1.0" are one bucket. */
+static size_t merge_equal_bounds(struct element *buckets, size_t n)
+{
+	size_t kept = 0;
+	for (size_t i = 1; i < n; i++) {
+		if (upper_bound(&buckets[i].labels) == upper_bound(&buckets[kept].labels))
+			buckets[kept].value += buckets[i].value;
+		else
+			buckets[++kept] = buckets[i];
+	}
+	return kept + 1;
+}
+
 static double bucket_quantile(double q, struct element *buckets, size_t n)
 {
 	if (isnan(q))
@@ -316,6 +311,9 @@ static double bucket_quantile(double q, struct element *buckets, size_t n)
 		return (double)INFINITY;
 	qsort(buckets, n, sizeof(*buckets), by_bound);
 	if (n < 2 || !isinf(upper_bound(&buckets[n - 1].labels)))
+		return (double)NAN;
+	n = merge_equal_bounds(buckets, n);
+	if (n < 2)
 		return (double)NAN;
 	for (size_t i = 1; i < n; i++) /* scraped at slightly different moments */
 		buckets[i].value = fmax(buckets[i].value, buckets[i - 1].value);
@@ -372,11 +370,14 @@ static enum rc absent_labels(struct cx *cx, const struct promql_expr *node, stru
 	*out = (struct labels){0};
 	while (node->kind == NODE_PAREN || node->kind == NODE_MATRIX)
 		node = node->left;
-	for (size_t i = 0; node->kind == NODE_VECTOR && i < node->matcher_count; i++)
-		if (node->matchers[i].op == MATCH_EQUAL &&
-		    !str_eq(node->matchers[i].name, LABELS_NAME))
-			TRY(labels_with(cx, out, node->matchers[i].name, node->matchers[i].value,
-					out));
+	for (size_t i = 0; node->kind == NODE_VECTOR && i < node->matcher_count; i++) {
+		const struct matcher *matcher = &node->matchers[i];
+		bool once = true;
+		for (size_t k = 0; k < node->matcher_count && once; k++)
+			once = k == i || !str_eq(node->matchers[k].name, matcher->name);
+		if (once && matcher->op == MATCH_EQUAL && !str_eq(matcher->name, LABELS_NAME))
+			TRY(labels_with(cx, out, matcher->name, matcher->value, out));
+	}
 	return RC_OK;
 }
 
@@ -417,10 +418,14 @@ WHOLE(time_now)
 WHOLE(timestamp_of)
 {
 	struct vector input = {0};
+	const struct promql_expr *of = call->arguments[0];
+	while (of->kind == NODE_PAREN)
+		of = of->left;
 	TRY(promql_eval_vector(cx, e, call->arguments[0], at_ms, &input));
 	for (size_t i = 0; i < input.n; i++) {
 		struct labels labels;
-		int64_t t_ms = input.v[i].t_ms == 0 ? at_ms : input.v[i].t_ms;
+		/* of what was computed, it is the time of the evaluation */
+		int64_t t_ms = of->kind == NODE_VECTOR ? input.v[i].t_ms : at_ms;
 		TRY(promql_drop_name(cx, &input.v[i].labels, &labels));
 		TRY(promql_vector_add(cx, out, &labels, (double)t_ms / 1000));
 	}
@@ -620,36 +625,6 @@ static const struct promql_function functions[] = {
 	 .argument_count = 4,
 	 .optional = -1,
 	 .whole = label_join},
-	{.name = "abs", .result = V, .arguments = {V}, .argument_count = 1, .each = each_abs},
-	{.name = "ceil", .result = V, .arguments = {V}, .argument_count = 1, .each = each_ceil},
-	{.name = "floor", .result = V, .arguments = {V}, .argument_count = 1, .each = each_floor},
-	{.name = "exp", .result = V, .arguments = {V}, .argument_count = 1, .each = each_exp},
-	{.name = "sqrt", .result = V, .arguments = {V}, .argument_count = 1, .each = each_sqrt},
-	{.name = "ln", .result = V, .arguments = {V}, .argument_count = 1, .each = each_ln},
-	{.name = "log2", .result = V, .arguments = {V}, .argument_count = 1, .each = each_log2},
-	{.name = "log10", .result = V, .arguments = {V}, .argument_count = 1, .each = each_log10},
-	{.name = "sgn", .result = V, .arguments = {V}, .argument_count = 1, .each = each_sgn},
-	{.name = "round",
-	 .result = V,
-	 .arguments = {V, S},
-	 .argument_count = 2,
-	 .optional = 1,
-	 .each = each_round},
-	{.name = "clamp_min",
-	 .result = V,
-	 .arguments = {V, S},
-	 .argument_count = 2,
-	 .each = each_clamp_min},
-	{.name = "clamp_max",
-	 .result = V,
-	 .arguments = {V, S},
-	 .argument_count = 2,
-	 .each = each_clamp_max},
-	{.name = "clamp",
-	 .result = V,
-	 .arguments = {V, S, S},
-	 .argument_count = 3,
-	 .each = each_clamp},
 	{.name = "histogram_quantile",
 	 .result = V,
 	 .arguments = {S, V},
@@ -687,7 +662,7 @@ const struct promql_function *promql_function_named(struct str name)
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
 		if (str_eq(name, str_of(functions[i].name)))
 			return &functions[i];
-	return NULL;
+	return promql_value_function_named(name);
 }
 
 /* ---- calling ---- */
@@ -720,7 +695,13 @@ static enum rc call_each(struct cx *cx, struct evaluation *e, const struct promq
 	double parameters[4] = {(double)NAN, (double)NAN, (double)NAN, (double)NAN};
 	for (size_t i = 1; i < node->argument_count; i++)
 		TRY(promql_eval_scalar(cx, e, node->arguments[i], at_ms, &parameters[i - 1]));
-	TRY(promql_eval_vector(cx, e, node->arguments[0], at_ms, out));
+	if (node->function->bounds && parameters[0] > parameters[1])
+		return RC_OK;
+	struct labels none = {0};
+	if (node->argument_count == 0) /* of the calendar: now */
+		TRY(promql_vector_add(cx, out, &none, (double)at_ms / 1000));
+	else
+		TRY(promql_eval_vector(cx, e, node->arguments[0], at_ms, out));
 	for (size_t i = 0; i < out->n; i++) {
 		out->v[i].value = node->function->each(out->v[i].value, parameters);
 		TRY(promql_drop_name(cx, &out->v[i].labels, &out->v[i].labels));
@@ -737,7 +718,9 @@ enum rc promql_call(struct cx *cx, struct evaluation *e, const struct promql_exp
 	if (f->each != NULL)
 		return call_each(cx, e, node, at_ms, &out->vector);
 	TRY(f->whole(cx, e, node, at_ms, &out->vector));
-	if (f->result == PROMQL_SCALAR)
+	if (f->result == PROMQL_SCALAR) {
 		out->scalar = out->vector.v[0].value;
+		out->vector.n = 0;
+	}
 	return RC_OK;
 }

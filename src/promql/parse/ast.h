@@ -129,6 +129,7 @@ struct promql_function {
 	size_t argument_count;
 	int optional; /* how many may be left out; -1: the last repeats */
 	bool keeps_name;
+	bool bounds; /* nothing when the first scalar is above the second */
 	/* one of these */
 	bool (*over_range)(const struct window *window, int64_t start_ms, int64_t end_ms,
 			   double parameter, double *out);
