@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -164,6 +165,45 @@ def e2e():
     """the real binary against real servers"""
     where = test_build()
     return [case for path in sorted((ROOT / "tests/e2e").glob("*_test.py")) for case in script_cases(where, path)]
+
+
+CONFORMANCE = [("promql", ["promql/promqltest.py", "URL", "promql/given"]), ("parser", ["promql/parsetest.py", "URL"])]
+
+
+@suite
+def conformance():
+    """upstream's own cases, from ../shared, against the real binary"""
+    if not SHARED.is_dir():
+        print("    skip conformance: ../shared is not here")
+        return []
+    program = test_build() / "src/app/backline"
+    cases = []
+    for name, arguments in CONFORMANCE:
+        code, output = against_backline(program, lambda url: run(
+            [sys.executable] + [url if word == "URL" else word for word in arguments], cwd=SHARED / "conformance"))
+        counted = re.findall(r"^(\d+) passed, (\d+) failed", output, re.M)
+        passed, failed = (int(n) for n in counted[-1]) if counted else (0, 1)
+        if code != 0 and failed == 0:
+            failed = 1
+        cases += [(name, True, "")] * passed + [(name, False, output)] * failed
+    return cases
+
+
+def against_backline(program, use):
+    """Calls use(URL) while a fresh Backline listens; ends it."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:%d" % s.getsockname()[1]
+    with tempfile.TemporaryDirectory() as data:
+        process = subprocess.Popen([str(program), "serve", "--auth", "off", "--data", data, "--listen", address],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   env={**os.environ, **SANITIZER_ENV}, start_new_session=True)
+        try:
+            process.stdout.readline()  # it says where it listens once it does
+            return use("http://" + address)
+        finally:
+            process.terminate()
+            process.wait(60)
 
 
 def script_cases(where, path):
