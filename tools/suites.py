@@ -167,7 +167,8 @@ def e2e():
     return [case for path in sorted((ROOT / "tests/e2e").glob("*_test.py")) for case in script_cases(where, path)]
 
 
-CONFORMANCE = [("promql", ["promql/promqltest.py", "URL", "promql/given"]), ("parser", ["promql/parsetest.py", "URL"])]
+CONFORMANCE = [("promql", ["promql/promqltest.py", "URL", "promql/given"]), ("parser", ["promql/parsetest.py", "URL"]),
+               ("remote write and API", ["remotewrite/rwtest.py", "URL"])]
 
 
 @suite

@@ -41,7 +41,17 @@ void web_labels(struct http_request *request, void *context);
 void web_label_values(struct http_request *request, void *context);
 void web_targets(struct http_request *request, void *context);
 void web_alerts(struct http_request *request, void *context);
+/* prometheus_status.c */
+void web_format_query(struct http_request *request, void *context);
+void web_query_exemplars(struct http_request *request, void *context);
+void web_metadata(struct http_request *request, void *context);
+void web_rules(struct http_request *request, void *context);
+void web_alertmanagers(struct http_request *request, void *context);
 void web_buildinfo(struct http_request *request, void *context);
+void web_runtimeinfo(struct http_request *request, void *context);
+void web_flags(struct http_request *request, void *context);
+void web_config(struct http_request *request, void *context);
+void web_tsdb_status(struct http_request *request, void *context);
 /* push.c */
 void web_remote_write(struct http_request *request, void *context);
 /* operations.c */

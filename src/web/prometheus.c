@@ -291,12 +291,29 @@ static void take_text(struct query_job *q)
 	q->text = heap_copy(text.p == NULL ? "" : text.p, text.n);
 }
 
+/* Our own limit holds whatever it says, but it must be a time. */
+static enum rc check_timeout(struct cx *cx, const struct http_request *request)
+{
+	struct str text = http_request_param(request, "timeout", 0);
+	struct dur wanted;
+	double seconds;
+	if (text.n == 0 || str_to_double(text, &seconds) || units_parse_duration(text, &wanted))
+		return RC_OK;
+	return cx_fail(cx, RC_INVALID,
+		       "invalid parameter \"timeout\": cannot parse \"" STR_FMT
+		       "\" to a valid duration",
+		       STR_ARG(text));
+}
+
 void web_query(struct http_request *request, void *context)
 {
 	struct query_job *q = new_query(request, context, QUERY_INSTANT);
 	struct cx *cx = http_request_cx(request);
+	enum rc rc = check_timeout(cx, request);
 	take_text(q);
-	post_query(q, time_param(cx, request, "time", cx_wall(cx).ms, &q->end_ms));
+	if (rc == RC_OK)
+		rc = time_param(cx, request, "time", cx_wall(cx).ms, &q->end_ms);
+	post_query(q, rc);
 }
 
 static enum rc range_params(struct cx *cx, struct query_job *q)
@@ -325,8 +342,10 @@ static enum rc range_params(struct cx *cx, struct query_job *q)
 void web_query_range(struct http_request *request, void *context)
 {
 	struct query_job *q = new_query(request, context, QUERY_RANGE);
+	struct cx *cx = http_request_cx(request);
+	enum rc rc = check_timeout(cx, request);
 	take_text(q);
-	post_query(q, range_params(http_request_cx(request), q));
+	post_query(q, rc == RC_OK ? range_params(cx, q) : rc);
 }
 
 static enum rc lookup_params(struct cx *cx, struct query_job *q)
@@ -446,22 +465,6 @@ void web_alerts(struct http_request *request, void *context)
 	json_array(&json);
 	alert_each(web->options.alerts, put_alert, &json);
 	json_end_array(&json);
-	json_end_object(&json);
-	json_end_object(&json);
-	http_reply_buf(request, 200, "application/json", &out);
-}
-
-void web_buildinfo(struct http_request *request, void *context)
-{
-	struct buf out = BUF_INIT;
-	struct json json;
-	(void)context;
-	begin_answer(&json, &out);
-	json_object(&json);
-	json_put_text(&json, "version",
-		      "2.42.0"); /* whose answers these are: clients choose features by it */
-	json_put_text(&json, "branch", "backline");
-	json_put_text(&json, "revision", BACKLINE_VERSION);
 	json_end_object(&json);
 	json_end_object(&json);
 	http_reply_buf(request, 200, "application/json", &out);
