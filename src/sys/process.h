@@ -11,7 +11,7 @@ struct process_options {
 	struct str input;            /* copied, written to its standard input */
 	size_t output_limit_bytes;   /* of stdout and stderr each; more is cut and said */
 	struct dur timeout;          /* then SIGTERM, 5 s later SIGKILL, to the whole group */
-	uint64_t memory_limit_bytes; /* RLIMIT_AS; 0 none */
+	uint64_t memory_limit_bytes; /* RLIMIT_AS, set once it runs; 0 none */
 	uid_t uid;                   /* 0: as we are */
 	gid_t gid;
 };
@@ -24,6 +24,8 @@ struct process_result {
 	struct str output, errors; /* valid during the call-back */
 };
 
+/* `done` runs exactly once on the loop, after the child and all that is left of its group ended;
+ * never when this fails (RC_NOT_FOUND, RC_DENIED, RC_IO). All of options is copied. Loop thread. */
 enum rc process_run(struct cx *cx, struct loop *loop, const struct process_options *options,
 		    void (*done)(const struct process_result *result, void *context),
 		    void *context) NODISCARD;

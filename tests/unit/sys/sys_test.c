@@ -15,6 +15,7 @@
 #include "sys/http_client.h"
 #include "sys/http_guard.h"
 #include "sys/http_server.h"
+#include "sys/process.h"
 #include "sys/watch.h"
 
 static struct arena arena;
@@ -378,6 +379,73 @@ static void escapes_are_decoded_or_refused(void **state)
 	assert_false(http_guard_decode(&arena, STR("%00"), true, &out));
 }
 
+/* ---- processes ---- */
+
+struct ended {
+	struct process_result result;
+	char output[64], errors[64];
+	int count;
+};
+
+static void note_end(const struct process_result *result, void *context)
+{
+	struct ended *ended = context;
+	ended->result = *result;
+	ended->count++;
+	snprintf(ended->output, sizeof(ended->output), STR_FMT, STR_ARG(result->output));
+	snprintf(ended->errors, sizeof(ended->errors), STR_FMT, STR_ARG(result->errors));
+	loop_stop(loop);
+}
+
+static struct ended run_process(const struct process_options *options)
+{
+	struct ended ended = {0};
+	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+	assert_int_equal(process_run(&cx, loop, options, note_end, &ended), RC_OK);
+	loop_run(loop);
+	loop_close(&loop);
+	assert_int_equal(ended.count, 1);
+	return ended;
+}
+
+static void a_process_is_fed_heard_and_limited(void **state)
+{
+	(void)state;
+	const char *const cat[] = {"/bin/cat", NULL};
+	struct process_options options = {
+		.argv = cat, .input = STR("hello"), .output_limit_bytes = 100};
+	struct ended ended = run_process(&options);
+	assert_string_equal(ended.output, "hello");
+	assert_int_equal(ended.result.exit_code, 0);
+	options.output_limit_bytes = 3;
+	ended = run_process(&options);
+	assert_string_equal(ended.output, "hel");
+	assert_true(ended.result.output_cut);
+	/* a clean environment, its own words on stderr, its exit code */
+	const char *const words[] = {"/bin/sh", "-c", "echo \"$HOME|$LANG\" >&2; exit 7", NULL};
+	options = (struct process_options){.argv = words, .output_limit_bytes = 100};
+	ended = run_process(&options);
+	assert_string_equal(ended.errors, "|C.UTF-8\n");
+	assert_int_equal(ended.result.exit_code, 7);
+}
+
+static void a_process_that_hangs_is_ended_with_its_group(void **state)
+{
+	(void)state;
+	const char *const words[] = {
+		"/bin/sh", "-c", "cat /dev/zero >/dev/null & read never </dev/zero; wait", NULL};
+	struct process_options options = {
+		.argv = words, .output_limit_bytes = 100, .timeout = {50}};
+	struct ended ended = run_process(&options);
+	assert_true(ended.result.timed_out);
+	assert_int_equal(ended.result.exit_code, -1);
+	const char *const none[] = {"/no/such/program", NULL};
+	options.argv = none;
+	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+	assert_int_equal(process_run(&cx, loop, &options, note_end, &ended), RC_NOT_FOUND);
+	loop_close(&loop);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -390,6 +458,8 @@ int main(void)
 		CASE(the_client_keeps_its_limits),
 		CASE(malformed_requests_are_refused),
 		CASE(escapes_are_decoded_or_refused),
+		CASE(a_process_is_fed_heard_and_limited),
+		CASE(a_process_that_hangs_is_ended_with_its_group),
 	};
 	return cmocka_run_group_tests_name("sys", tests, NULL, NULL);
 }
