@@ -96,7 +96,10 @@ static void record_outcome(struct cx *cx, struct delivery *d, const char *what)
 static void take_result(struct cx *cx, struct delivery *d, const struct notify_result *result)
 {
 	struct notify *notify = d->page->notify;
-	bool again = result->outcome == NOTIFY_RETRY && d->tries < TRIES_LIMIT;
+	bool is_over = d->page->run.resolved.ms != 0 && !d->resolved && !d->page->drill;
+	bool again = result->outcome == NOTIFY_RETRY && d->tries < TRIES_LIMIT && !is_over;
+	/* a time-out says nothing of whether it arrived */
+	d->possible_repeat = d->possible_repeat || result->outcome == NOTIFY_RETRY;
 	free(d->detail);
 	d->detail = heap_copy(result->detail, strlen(result->detail));
 	if (result->thread[0] != '\0' && d->thread == NULL)
@@ -105,8 +108,6 @@ static void take_result(struct cx *cx, struct delivery *d, const struct notify_r
 		int64_t wait_ms = (int64_t)FIRST_WAIT_MS << (d->tries - 1);
 		if (result->retry_after.ms > wait_ms)
 			wait_ms = result->retry_after.ms;
-		/* a time-out says nothing of whether it arrived */
-		d->possible_repeat = true;
 		notify->stats.retried++;
 		record_outcome(cx, d, "will be tried again");
 		loop_timer_after(notify->options.loop, &d->again, (struct dur){wait_ms});
@@ -114,10 +115,10 @@ static void take_result(struct cx *cx, struct delivery *d, const struct notify_r
 	}
 	d->ended = clock_wall(cx->clock);
 	d->state = result->outcome == NOTIFY_DELIVERED ? DELIVERY_DELIVERED : DELIVERY_FAILED;
+	if (is_over) /* it arrived, or may have, after the end */
+		notify_tell_resolved(d->page);
 	if (d->state == DELIVERY_DELIVERED) {
 		notify->stats.delivered++;
-		if (d->page->run.resolved.ms != 0 && !d->page->drill) /* it arrived after the end */
-			notify_tell_resolved(d->page);
 		record_outcome(cx, d, "delivered");
 	} else {
 		notify->stats.failed++;
