@@ -227,6 +227,35 @@ static void webhook_is_alertmanagers_json(void **state)
 	buf_release(&out);
 }
 
+static void webhook_says_what_is_unsure_of_a_delivery(void **state)
+{
+	(void)state;
+	struct buf out = BUF_INIT;
+	struct notify_message message = page();
+	struct notify_alert alert = {.fingerprint = "f1", .starts_at = now};
+	assert_int_equal(labels_of(&cx, &alert.annotations, "backline_not_recorded", "no",
+				   "summary", "s", NULL),
+			 RC_OK);
+	message.alerts = &alert;
+	message.alert_count = 1;
+	notify_webhook_build(&out, &message);
+	assert_true(str_find(buf_str(&out), STR("backline_")) < 0); /* not for a rule to claim */
+	buf_clear(&out);
+	message.not_recorded = message.possible_repeat = true;
+	notify_webhook_build(&out, &message);
+	static const char *const keys[] = {"\"annotations\":", "\"commonAnnotations\":"};
+	for (int i = 0; i < 2; i++) {
+		struct buf wanted = BUF_INIT;
+		buf_printf(&wanted,
+			   "%s{\"summary\":\"s\",\"backline_not_recorded\":\"true\","
+			   "\"backline_possible_repeat\":\"true\"}",
+			   keys[i]);
+		assert_true(str_find(buf_str(&out), buf_str(&wanted)) > 0);
+		buf_release(&wanted);
+	}
+	buf_release(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +268,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(slack_answers_are_judged, setup, teardown),
 		cmocka_unit_test_setup_teardown(slack_text_forges_no_mention, setup, teardown),
 		cmocka_unit_test_setup_teardown(webhook_is_alertmanagers_json, setup, teardown),
+		cmocka_unit_test_setup_teardown(webhook_says_what_is_unsure_of_a_delivery, setup,
+						teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
