@@ -69,6 +69,13 @@ static struct series_state *state_for(struct batch *b, struct str key, const str
 	return state;
 }
 
+static struct sample_batch *samples_of(struct batch *b)
+{
+	if (b->samples == NULL)
+		b->samples = b->sink.begin(b->sink.self);
+	return b->samples;
+}
+
 void collect_put(struct batch *b, struct str key, const struct label *pairs, size_t count,
 		 double value, int64_t t_ms)
 {
@@ -78,7 +85,7 @@ void collect_put(struct batch *b, struct str key, const struct label *pairs, siz
 		return;
 	}
 	state->seen = b->generation;
-	enum rc rc = b->sink.append(b->sink.self, b->cx, &state->labels, &state->ref, t_ms, value);
+	enum rc rc = b->sink.append(samples_of(b), b->cx, &state->labels, &state->ref, t_ms, value);
 	if (rc == RC_OK) {
 		b->added++;
 		return;
@@ -117,7 +124,7 @@ void collect_finish(struct batch *b)
 		if (state->seen == b->generation)
 			continue;
 		/* a conflict means that it had a sample of its own at this time */
-		enum rc rc = b->sink.append(b->sink.self, b->cx, &state->labels, &state->ref,
+		enum rc rc = b->sink.append(samples_of(b), b->cx, &state->labels, &state->ref,
 					    b->t_ms, sample_stale());
 		if (rc != RC_OK && rc != RC_CONFLICT)
 			b->rc = rc;
@@ -130,7 +137,8 @@ void collect_finish(struct batch *b)
 		free((void *)(uintptr_t)gone.v[i].p);
 	}
 	vec_heap_release(&gone);
-	enum rc rc = b->sink.commit(b->sink.self, b->cx);
+	(void)samples_of(b);
+	enum rc rc = b->sink.commit(&b->samples, b->cx);
 	if (b->rc == RC_OK)
 		b->rc = rc;
 }

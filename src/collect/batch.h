@@ -15,6 +15,7 @@ struct series_state {
 struct batch {
 	struct cx *cx;
 	struct sample_sink sink;
+	struct sample_batch *samples;
 	struct label job_labels[4];
 	size_t job_label_count;
 	bool honor_labels;

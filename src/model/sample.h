@@ -14,15 +14,33 @@ struct sample {
 double sample_stale(void);
 bool sample_is_stale(double value);
 
-/* A batch is everything between two commits. All on the loop thread. *ref speeds up repeats: 0 the
- * first time, kept by the caller for the same label set; a ref that no longer holds is looked up
- * again. RC_CONFLICT: out of order or duplicate with another value (skipped, counted; go on).
- * RC_LIMIT: cardinality. RC_NO_SPACE: ingestion stopped, nothing of the batch is kept. */
+struct exemplar {
+	struct labels labels;
+	int64_t t_ms;
+	double value;
+};
+
+/* What one job collected, between begin and commit or drop; all of it becomes visible at once. It
+ * belongs to that job and may run on any thread; several batches may be under way at once. */
+struct sample_batch;
+
 struct sample_sink {
 	void *self;
-	enum rc (*append)(void *self, struct cx *cx, const struct labels *labels, uint64_t *ref,
-			  int64_t t_ms, double value);
-	enum rc (*commit)(void *self, struct cx *cx);
+	struct sample_batch *(*begin)(void *self);
+	/* *ref speeds up repeats: 0 the first time, kept by the caller for the same label set. A
+	 * reference is never given to another series; when it no longer holds, the labels are
+	 * looked up again, or RC_NOT_FOUND with labels NULL. RC_CONFLICT: out of order, or
+	 * duplicate with another value (skipped, counted; go on). RC_LIMIT: cardinality.
+	 * RC_NO_SPACE: ingestion stopped, nothing of the batch is kept. */
+	enum rc (*append)(struct sample_batch *batch, struct cx *cx, const struct labels *labels,
+			  uint64_t *ref, int64_t t_ms, double value);
+	/* For a series that was appended to; RC_CONFLICT for one that is older than the newest.
+	 * NULL when the sink keeps none. */
+	enum rc (*exemplar)(struct sample_batch *batch, struct cx *cx, uint64_t ref,
+			    const struct exemplar *exemplar);
+	/* Takes the batch, whatever is returned. */
+	enum rc (*commit)(struct sample_batch **batch, struct cx *cx);
+	void (*drop)(struct sample_batch **batch);
 };
 
 enum sample_type { SAMPLE_UNKNOWN, SAMPLE_COUNTER, SAMPLE_GAUGE, SAMPLE_HISTOGRAM, SAMPLE_SUMMARY };

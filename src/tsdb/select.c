@@ -203,6 +203,72 @@ enum rc tsdb_select_labels(struct cx *cx, struct tsdb *tsdb, const struct matche
 	return run_selection(&s, tsdb, out);
 }
 
+struct tsdb_query {
+	struct arena arena;
+	struct tsdb_series_list list;
+};
+
+#define QUERY_BUDGET_BYTES ((size_t)1 << 30)
+
+enum rc tsdb_query_open(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+			size_t matcher_count, int64_t from_ms, int64_t to_ms,
+			struct tsdb_query **out)
+{
+	struct tsdb_query *query = heap_alloc(sizeof(*query));
+	struct arena *own = cx->arena;
+	arena_init(&query->arena, QUERY_BUDGET_BYTES);
+	cx->arena = &query->arena;
+	enum rc rc = tsdb_select(cx, tsdb, matchers, matcher_count, from_ms, to_ms, &query->list);
+	cx->arena = own;
+	*out = query;
+	if (rc != RC_OK)
+		tsdb_query_close(out);
+	return rc;
+}
+
+size_t tsdb_query_count(const struct tsdb_query *query)
+{
+	return query->list.n;
+}
+
+const struct labels *tsdb_query_labels(const struct tsdb_query *query, size_t index)
+{
+	return &query->list.v[index].labels;
+}
+
+enum rc tsdb_query_read(struct cx *cx, const struct tsdb_query *query, size_t index,
+			struct tsdb_columns *columns)
+{
+	const struct tsdb_series *series = &query->list.v[index];
+	(void)cx;
+	if (series->sample_count > columns->capacity) {
+		columns->capacity = series->sample_count;
+		columns->t_ms = heap_resize(columns->t_ms, columns->capacity * sizeof(int64_t));
+		columns->values = heap_resize(columns->values, columns->capacity * sizeof(double));
+	}
+	columns->n = series->sample_count;
+	if (columns->n > 0) {
+		memcpy(columns->t_ms, series->t_ms, columns->n * sizeof(int64_t));
+		memcpy(columns->values, series->values, columns->n * sizeof(double));
+	}
+	return RC_OK;
+}
+
+void tsdb_query_close(struct tsdb_query **handle)
+{
+	struct tsdb_query *query = *handle;
+	*handle = NULL;
+	arena_release(&query->arena);
+	free(query);
+}
+
+void tsdb_columns_release(struct tsdb_columns *columns)
+{
+	free(columns->t_ms);
+	free(columns->values);
+	*columns = (struct tsdb_columns){0};
+}
+
 static int by_text(const void *a, const void *b)
 {
 	return str_compare(*(const struct str *)a, *(const struct str *)b);

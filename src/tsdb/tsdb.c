@@ -45,7 +45,9 @@ static enum rc find_or_add(struct cx *cx, struct tsdb *tsdb, const struct labels
 	struct head_series *series = tsdb_head_by_ref(&tsdb->head, *ref);
 	/* a reference may be stale: another series may have its number after a restart of the
 	 * caller */
-	if (series == NULL || !labels_equal(&series->labels, labels))
+	if (labels == NULL && series == NULL)
+		return cx_fail(cx, RC_NOT_FOUND, "the series is gone");
+	if (series == NULL || (labels != NULL && !labels_equal(&series->labels, labels)))
 		series = tsdb_head_find(&tsdb->head, labels);
 	if (series == NULL) {
 		TRY(check_labels(cx, labels));
@@ -59,10 +61,10 @@ static enum rc find_or_add(struct cx *cx, struct tsdb *tsdb, const struct labels
 	return RC_OK;
 }
 
-static enum rc sink_append(void *self, struct cx *cx, const struct labels *labels, uint64_t *ref,
-			   int64_t t_ms, double value)
+static enum rc sink_append(struct sample_batch *batch, struct cx *cx, const struct labels *labels,
+			   uint64_t *ref, int64_t t_ms, double value)
 {
-	struct tsdb *tsdb = self;
+	struct tsdb *tsdb = (struct tsdb *)batch;
 	struct head_series *series;
 	CHECK_MAGIC(tsdb, TSDB_MAGIC);
 	if (tsdb->state != RC_OK)
@@ -142,9 +144,23 @@ static void take_batch(struct tsdb *tsdb)
 	tsdb->stats.samples_appended += tsdb->pending.n;
 }
 
-static enum rc sink_commit(void *self, struct cx *cx)
+/* One batch at a time: the store itself. */
+static struct sample_batch *sink_begin(void *self)
 {
-	struct tsdb *tsdb = self;
+	return self;
+}
+
+static void sink_drop(struct sample_batch **batch)
+{
+	struct tsdb *tsdb = (struct tsdb *)*batch;
+	*batch = NULL;
+	forget_batch(tsdb);
+}
+
+static enum rc sink_commit(struct sample_batch **batch, struct cx *cx)
+{
+	struct tsdb *tsdb = (struct tsdb *)*batch;
+	*batch = NULL;
 	struct buf records = BUF_INIT;
 	if (tsdb->state != RC_OK) {
 		forget_batch(tsdb);
@@ -170,7 +186,11 @@ static enum rc sink_commit(void *self, struct cx *cx)
 
 struct sample_sink tsdb_sink(struct tsdb *tsdb)
 {
-	return (struct sample_sink){tsdb, sink_append, sink_commit};
+	return (struct sample_sink){.self = tsdb,
+				    .begin = sink_begin,
+				    .append = sink_append,
+				    .commit = sink_commit,
+				    .drop = sink_drop};
 }
 
 enum rc tsdb_sync(struct cx *cx, struct tsdb *tsdb)

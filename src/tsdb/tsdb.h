@@ -35,6 +35,33 @@ struct sample_sink tsdb_sink(struct tsdb *tsdb);
 /* Forces the group fsync. */
 enum rc tsdb_sync(struct cx *cx, struct tsdb *tsdb) NODISCARD;
 
+/* ---- reading; any thread ---- */
+
+/* Samples of one series in time order, stale markers included. The caller's: zero it once, reuse
+ * it for series after series, release it at the end. */
+struct tsdb_columns {
+	int64_t *t_ms;
+	double *values;
+	size_t n, capacity;
+};
+void tsdb_columns_release(struct tsdb_columns *columns);
+
+/* What matches all matchers and may have samples in [from_ms, to_ms], sorted by labels: a
+ * consistent view, whatever is appended, cut or dropped meanwhile. Samples are decoded when they
+ * are read, so that a query over everything needs the memory of one series. */
+struct tsdb_query;
+enum rc tsdb_query_open(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+			size_t matcher_count, int64_t from_ms, int64_t to_ms,
+			struct tsdb_query **out) NODISCARD;
+size_t tsdb_query_count(const struct tsdb_query *query);
+/* Lives as long as the query. */
+const struct labels *tsdb_query_labels(const struct tsdb_query *query, size_t index);
+/* Replaces what columns held; n is 0 when nothing lies in the interval. Several threads may read
+ * one query at once, each with its own cx and columns. RC_CORRUPT for a damaged chunk. */
+enum rc tsdb_query_read(struct cx *cx, const struct tsdb_query *query, size_t index,
+			struct tsdb_columns *columns) NODISCARD;
+void tsdb_query_close(struct tsdb_query **query);
+
 /* A series with its samples in time order, columns in cx->arena. */
 struct tsdb_series {
 	struct labels labels;

@@ -5,16 +5,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static enum rc count_sample(void *self, struct cx *cx, const struct labels *labels, uint64_t *ref,
-			    int64_t t_ms, double value)
+static struct sample_batch *begin(void *self)
+{
+	return self;
+}
+
+static enum rc count_sample(struct sample_batch *self, struct cx *cx, const struct labels *labels,
+			    uint64_t *ref, int64_t t_ms, double value)
 {
 	(void)cx, (void)t_ms, (void)value;
 	*ref = 1;
-	*(size_t *)self += labels->n;
+	*(size_t *)(void *)self += labels->n;
 	return RC_OK;
 }
 
-static enum rc count_commit(void *self, struct cx *cx)
+static enum rc count_commit(struct sample_batch **self, struct cx *cx)
 {
 	(void)self, (void)cx;
 	return RC_OK;
@@ -29,7 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	arena_init(&arena, 16 << 20);
 	cx_init(&cx, &arena, clock_real());
 	struct batch batch = {.cx = &cx,
-			      .sink = {&seen, count_sample, count_commit},
+			      .sink = {.self = &seen,
+				       .begin = begin,
+				       .append = count_sample,
+				       .commit = count_commit},
 			      .series = &series,
 			      .generation = 1,
 			      .t_ms = 1000};

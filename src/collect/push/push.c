@@ -26,25 +26,28 @@ static enum rc push_run(struct cx *cx, struct loop_job *job)
  * tried again. What else the request holds is kept. */
 static enum rc append(struct cx *cx, struct push_job *push)
 {
+	struct sample_batch *batch = push->sink.begin(push->sink.self);
 	size_t refused = 0;
 	char first[200] = "";
 	for (size_t s = 0; s < push->request.series_count; s++) {
 		const struct push_series *series = &push->request.series[s];
 		uint64_t ref = 0;
 		for (size_t i = 0; i < series->sample_count; i++) {
-			enum rc rc = push->sink.append(push->sink.self, cx, &series->labels, &ref,
+			enum rc rc = push->sink.append(batch, cx, &series->labels, &ref,
 						       series->samples[i].t_ms,
 						       series->samples[i].value);
 			if (rc == RC_OK)
 				continue;
-			if (rc != RC_CONFLICT)
+			if (rc != RC_CONFLICT) {
+				push->sink.drop(&batch);
 				return rc;
+			}
 			if (refused++ == 0)
 				snprintf(first, sizeof(first), "%.190s", cx->err.message);
 			cx_clear(cx);
 		}
 	}
-	TRY(push->sink.commit(push->sink.self, cx));
+	TRY(push->sink.commit(&batch, cx));
 	return refused == 0 ? RC_OK
 			    : cx_fail(cx, RC_INVALID, "%zu samples are refused; the first: %s",
 				      refused, first);

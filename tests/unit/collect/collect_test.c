@@ -30,10 +30,10 @@ static struct cx cx;
 static struct memory memory;
 static struct map series;
 
-static enum rc remember(void *self, struct cx *c, const struct labels *labels, uint64_t *ref,
-			int64_t t_ms, double value)
+static enum rc remember(struct sample_batch *self, struct cx *c, const struct labels *labels,
+			uint64_t *ref, int64_t t_ms, double value)
 {
-	struct memory *m = self;
+	struct memory *m = (struct memory *)(void *)self;
 	struct buf text = BUF_INIT;
 	(void)c;
 	(void)t_ms;
@@ -46,10 +46,15 @@ static enum rc remember(void *self, struct cx *c, const struct labels *labels, u
 	return RC_OK;
 }
 
-static enum rc commit(void *self, struct cx *c)
+static struct sample_batch *begin(void *self)
+{
+	return self;
+}
+
+static enum rc commit(struct sample_batch **batch, struct cx *c)
 {
 	(void)c;
-	((struct memory *)self)->commits++;
+	((struct memory *)(void *)*batch)->commits++;
 	return RC_OK;
 }
 
@@ -81,13 +86,14 @@ static int tear_down(void **state)
 
 static struct batch batch_of(uint64_t generation)
 {
-	return (struct batch){.cx = &cx,
-			      .sink = {&memory, remember, commit},
-			      .job_labels = {{STR("job"), STR("api")}},
-			      .job_label_count = 1,
-			      .series = &series,
-			      .generation = generation,
-			      .t_ms = 1000};
+	return (struct batch){
+		.cx = &cx,
+		.sink = {.self = &memory, .begin = begin, .append = remember, .commit = commit},
+		.job_labels = {{STR("job"), STR("api")}},
+		.job_label_count = 1,
+		.series = &series,
+		.generation = generation,
+		.t_ms = 1000};
 }
 
 static void a_page_that_breaks_off_leaves_nothing(void **state)
@@ -173,7 +179,9 @@ static void jobs_without_a_component_are_compared(void **state)
 	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
 	assert_int_equal(http_client_open(&cx, loop, &client), RC_OK);
 	struct collect_options options = {
-		.loop = loop, .client = client, .sink = {&memory, remember, commit}};
+		.loop = loop,
+		.client = client,
+		.sink = {.self = &memory, .begin = begin, .append = remember, .commit = commit}};
 	assert_int_equal(collect_open(&cx, &options, &collect), RC_OK);
 	struct plan *plan = host_plan();
 	struct collect_job job = {.kind = JOB_SCRAPE,
@@ -247,10 +255,11 @@ static void a_job_that_vanished_while_running_ends_cleanly(void **state)
 	assert_int_equal(mkfifo(stage.pipe, 0600), 0);
 	assert_int_equal(loop_open(&cx, clock_real(), &stage.loop), RC_OK);
 	assert_int_equal(http_client_open(&cx, stage.loop, &client), RC_OK);
-	struct collect_options options = {.loop = stage.loop,
-					  .client = client,
-					  .sink = {&memory, remember, commit},
-					  .proc_path = stage.directory};
+	struct collect_options options = {
+		.loop = stage.loop,
+		.client = client,
+		.sink = {.self = &memory, .begin = begin, .append = remember, .commit = commit},
+		.proc_path = stage.directory};
 	assert_int_equal(collect_open(&cx, &options, &stage.collect), RC_OK);
 	struct collect_job host = {.kind = JOB_HOST,
 				   .name = "node",

@@ -96,8 +96,9 @@ static enum rc put(struct tsdb *tsdb, const char *name, const char *job, int64_t
 	struct labels labels;
 	uint64_t ref = 0;
 	assert_int_equal(labels_of(&cx, &labels, "__name__", name, "job", job, NULL), RC_OK);
-	enum rc rc = sink.append(sink.self, &cx, &labels, &ref, t_ms, value);
-	assert_int_equal(sink.commit(sink.self, &cx), RC_OK);
+	struct sample_batch *batch = sink.begin(sink.self);
+	enum rc rc = sink.append(batch, &cx, &labels, &ref, t_ms, value);
+	assert_int_equal(sink.commit(&batch, &cx), RC_OK);
 	return rc;
 }
 
@@ -298,15 +299,16 @@ static void one_batch_is_judged_as_several_are(void **state)
 	(void)state;
 	struct tsdb *tsdb = open_store((struct tsdb_options){0});
 	struct sample_sink sink = tsdb_sink(tsdb);
+	struct sample_batch *batch = sink.begin(sink.self);
 	struct labels labels;
 	uint64_t ref = 0;
 	assert_int_equal(labels_of(&cx, &labels, "__name__", "a", NULL), RC_OK);
-	assert_int_equal(sink.append(sink.self, &cx, &labels, &ref, 1000000, 1), RC_OK);
-	assert_int_equal(sink.append(sink.self, &cx, &labels, &ref, 1000000, 1), RC_OK);
-	assert_int_equal(sink.append(sink.self, &cx, &labels, &ref, 1000000, 2), RC_CONFLICT);
-	assert_int_equal(sink.append(sink.self, &cx, &labels, &ref, 1000, 2), RC_CONFLICT);
+	assert_int_equal(sink.append(batch, &cx, &labels, &ref, 1000000, 1), RC_OK);
+	assert_int_equal(sink.append(batch, &cx, &labels, &ref, 1000000, 1), RC_OK);
+	assert_int_equal(sink.append(batch, &cx, &labels, &ref, 1000000, 2), RC_CONFLICT);
+	assert_int_equal(sink.append(batch, &cx, &labels, &ref, 1000, 2), RC_CONFLICT);
 	assert_int_equal(get(tsdb, "a").n, 0); /* not committed yet */
-	assert_int_equal(sink.commit(sink.self, &cx), RC_OK);
+	assert_int_equal(sink.commit(&batch, &cx), RC_OK);
 	assert_int_equal(get(tsdb, "a").v[0].sample_count, 1);
 	tsdb_close(&tsdb);
 }
@@ -316,12 +318,13 @@ static void labels_the_log_could_not_read_back_are_refused(void **state)
 	(void)state;
 	struct tsdb *tsdb = open_store((struct tsdb_options){0});
 	struct sample_sink sink = tsdb_sink(tsdb);
+	struct sample_batch *batch = sink.begin(sink.self);
 	struct label pairs[2] = {{STR("b"), STR("1")}, {STR("a"), STR("2")}};
 	struct label bad = {STR("a-b"), STR("1")};
 	struct labels unsorted = {pairs, 2}, misnamed = {&bad, 1};
 	uint64_t ref = 0;
-	assert_int_equal(sink.append(sink.self, &cx, &unsorted, &ref, 1, 1), RC_INVALID);
-	assert_int_equal(sink.append(sink.self, &cx, &misnamed, &ref, 1, 1), RC_INVALID);
+	assert_int_equal(sink.append(batch, &cx, &unsorted, &ref, 1, 1), RC_INVALID);
+	assert_int_equal(sink.append(batch, &cx, &misnamed, &ref, 1, 1), RC_INVALID);
 	tsdb_close(&tsdb);
 }
 
