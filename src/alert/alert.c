@@ -26,7 +26,7 @@ struct alerts {
 	unsigned magic;
 	struct alert_options options;
 	struct map by_key; /* rule and labels -> held */
-	struct wall settled;
+	struct mono settled;
 	uint64_t round; /* counts steps: two may fall into one millisecond */
 };
 
@@ -140,6 +140,8 @@ static enum rc step_true(struct cx *cx, struct alerts *alerts, const struct verd
 	held->round = alerts->round;
 	alert->value = element->value;
 	alert->last_true = verdict->at;
+	if (alert->active_since.ms > verdict->at.ms) /* the clock was set back: held anew */
+		alert->active_since = verdict->at;
 	if (alert->state == ALERT_FIRING) {
 		tell(alerts, alert, false);
 		return RC_OK;
@@ -163,15 +165,17 @@ static enum rc resolve(struct cx *cx, struct alerts *alerts, struct alert *alert
 	return rc;
 }
 
-/* False now: pending ones go, firing ones are resolved once keep_firing is over. */
+/* False now: pending ones go, firing ones are resolved once keep_firing is over. A last_true that
+ * is still to come is of a clock that was set back. */
 static bool is_over(const struct alerts *alerts, const struct verdict *verdict,
 		    const struct held *held)
 {
 	const struct alert *alert = &held->alert;
-	if (held->restored && verdict->at.ms < alerts->settled.ms)
+	int64_t since_true_ms = verdict->at.ms - alert->last_true.ms;
+	if (held->restored && clock_mono(alerts->options.clock).ns < alerts->settled.ns)
 		return false;
-	return alert->state != ALERT_FIRING ||
-	       verdict->at.ms - alert->last_true.ms >= verdict->keep_firing.ms;
+	return alert->state != ALERT_FIRING || since_true_ms < 0 ||
+	       since_true_ms >= verdict->keep_firing.ms;
 }
 
 /* Resolves what `is_gone` says; the keys are collected first, for the map must not change. */
@@ -219,6 +223,18 @@ static enum rc step(struct cx *cx, struct alerts *alerts, const struct verdict *
 	return sweep(cx, alerts, is_false_now, verdict);
 }
 
+/* Known, not measured: what a restart took up needs no samples before it ends. */
+static void settle(struct alerts *alerts, struct str rule_id)
+{
+	struct str key;
+	void *value;
+	for (size_t at = 0; map_next(&alerts->by_key, &at, &key, &value);) {
+		struct held *held = value;
+		if (str_eq(held->alert.rule_id, rule_id))
+			held->restored = false;
+	}
+}
+
 enum rc alert_raise(struct cx *cx, struct alerts *alerts, const struct alert_condition *condition,
 		    bool holds)
 {
@@ -231,6 +247,7 @@ enum rc alert_raise(struct cx *cx, struct alerts *alerts, const struct alert_con
 	TRY(labels_of(cx, &element.labels, "alertname", condition->name, "priority",
 		      priority_name(condition->priority), "severity", "backline", NULL));
 	TRY(labels_of(cx, &element.annotations, "summary", condition->summary, NULL));
+	settle(alerts, condition->id);
 	return step(cx, alerts, &verdict);
 }
 
@@ -317,9 +334,10 @@ static bool has_no_rule(const struct alerts *alerts, const struct held *held, co
 enum rc alert_set_plan(struct cx *cx, struct alerts *alerts, const struct plan *plan)
 {
 	CHECK_MAGIC(alerts, ALERTS_MAGIC);
-	if (alerts->settled.ms == 0 && plan->rule_group_count > 0)
-		alerts->settled.ms = clock_wall(alerts->options.clock).ms +
-				     SETTLING_INTERVALS * plan->rule_groups[0].interval.ms;
+	if (alerts->settled.ns == 0 && plan->rule_group_count > 0)
+		alerts->settled = mono_after(
+			clock_mono(alerts->options.clock),
+			(struct dur){SETTLING_INTERVALS * plan->rule_groups[0].interval.ms});
 	return sweep(cx, alerts, has_no_rule, plan);
 }
 

@@ -135,6 +135,14 @@ static void store_changed(void *context, enum rc state, const char *reason)
 	tell_condition(app, &condition, state != RC_OK);
 }
 
+/* A stop that a restart took up, as an alert, is over unless it is so still. */
+static void tell_store_state(struct app *app)
+{
+	struct tsdb_stats stats;
+	tsdb_stats(app->tsdb, &stats);
+	store_changed(app, stats.state, rc_meaning(stats.state));
+}
+
 /* ---- the plan ---- */
 
 static enum rc read_input(struct cx *cx, const struct app *app, struct manual_input *out)
@@ -472,6 +480,7 @@ static enum rc open_all(struct cx *cx, struct app *app)
 	TRY(open_web(cx, app));
 	record(app, "start", app->plan->digest, "backline " BACKLINE_VERSION " started", STR(""));
 	app_clock_guard_start(&app->clock_guard, app->loop, app->ledger);
+	tell_store_state(app);
 	alert_each(app->alerts, tell_firing, app);
 	notify_resume(app->notify);
 	return open_watches(cx, app);

@@ -144,6 +144,48 @@ static void a_restart_keeps_holds_and_what_fires(void **state)
 	assert_int_equal(file_remove_tree(&cx, scratch), RC_OK);
 }
 
+static void a_clock_set_back_keeps_nothing_alive_and_nothing_waiting(void **state)
+{
+	(void)state;
+	struct alerts *alerts = open_alerts();
+	say(alerts, 100000, "a", false);
+	say(alerts, 100020, "ab", false);
+	say(alerts, 1000, "b", false);
+	assert_string_equal(told.data, "firing a;resolved a;");
+	say(alerts, 1020, "b", false);
+	assert_string_equal(told.data, "firing a;resolved a;firing b;");
+	alert_close(&alerts);
+}
+
+/* What a rule says needs samples first; what Backline knows of itself does not. */
+static void a_condition_that_ended_with_a_restart_is_resolved_at_once(void **state)
+{
+	(void)state;
+	char scratch[] = "/tmp/backline-alert-XXXXXX";
+	struct alert_condition condition = {
+		.id = STR("ingestion-stopped"), .name = "IngestionStopped", .summary = "full"};
+	struct rule_group group = {"g", {10000}, NULL, 0};
+	struct plan plan = {.rule_groups = &group, .rule_group_count = 1};
+	struct loop *loop;
+	struct ledger *ledger;
+	struct alerts *alerts;
+	assert_non_null(mkdtemp(scratch));
+	char *path = file_join(&cx, scratch, "ledger.db");
+	for (int run = 0; run < 2; run++) {
+		assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+		assert_int_equal(ledger_open(&cx, loop, path, &ledger), RC_OK);
+		struct alert_options options = {clock_real(), ledger, on_change, NULL};
+		assert_int_equal(alert_open(&cx, &options, &alerts), RC_OK);
+		assert_int_equal(alert_set_plan(&cx, alerts, &plan), RC_OK);
+		assert_int_equal(alert_raise(&cx, alerts, &condition, run == 0), RC_OK);
+		alert_close(&alerts);
+		ledger_close(&ledger);
+		loop_close(&loop);
+	}
+	assert_string_equal(told.data, "firing ingestion-stopped;resolved ingestion-stopped;");
+	assert_int_equal(file_remove_tree(&cx, scratch), RC_OK);
+}
+
 static void templates_are_expanded(void **state)
 {
 	(void)state;
@@ -166,6 +208,8 @@ int main(void)
 		CASE(an_alert_fires_after_its_hold_and_is_resolved),
 		CASE(a_rule_that_fails_resolves_nothing),
 		CASE(a_restart_keeps_holds_and_what_fires),
+		CASE(a_clock_set_back_keeps_nothing_alive_and_nothing_waiting),
+		CASE(a_condition_that_ended_with_a_restart_is_resolved_at_once),
 		CASE(templates_are_expanded),
 	};
 	return cmocka_run_group_tests_name("alert", tests, NULL, NULL);
