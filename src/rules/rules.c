@@ -7,13 +7,18 @@
 #include "base/log.h"
 
 #define RULES_MAGIC 0x4c1e0001U
-#define JOB_BUDGET_BYTES (64 << 20)
+#define JOB_BUDGET_BYTES (64 << 20)  /* of one rule at a time */
+#define KEPT_BUDGET_BYTES (64 << 20) /* what all of them found */
+#define KEPT_OF_RULE_BYTES (4 << 20)
+#define MISSED_LIMIT 4 /* rounds without an evaluation before people are told */
+#define RULES_ID STR("rules")
 
 struct evaluate_job {
 	struct loop_job job;
 	struct rules *rules;
 	struct plan *plan;
-	struct promql_result *results; /* in the job's arena, by rule */
+	struct arena kept; /* the two below: the job's own arena is each rule's in turn */
+	struct promql_result *results; /* by rule */
 	const char **failures;
 	struct wall at;
 	struct mono began;
@@ -26,6 +31,7 @@ struct rules {
 	struct plan *plan;
 	struct loop_timer timer;
 	struct evaluate_job evaluate;
+	unsigned missed; /* rounds in a row */
 	struct rules_stats stats;
 };
 
@@ -39,34 +45,72 @@ static size_t rule_count(const struct plan *plan)
 
 /* ---- on a worker ---- */
 
+/* Elements and their values; whatever else the query left is the scratch's. */
+static enum rc keep(struct cx *keeping, const struct promql_result *from, struct promql_result *out)
+{
+	*out = (struct promql_result){.type = from->type};
+	out->series = cx_array(keeping, from->series_count, sizeof(*out->series));
+	if (out->series == NULL)
+		return RC_LIMIT;
+	for (size_t i = 0; i < from->series_count; i++) {
+		struct promql_series *series = &out->series[i];
+		TRY(labels_copy(keeping, &from->series[i].labels, &series->labels));
+		series->points = cx_alloc(keeping, sizeof(*series->points));
+		if (series->points == NULL)
+			return RC_LIMIT;
+		series->points[0] = from->series[i].points[0];
+		series->point_count = 1;
+	}
+	out->series_count = from->series_count;
+	return RC_OK;
+}
+
 static enum rc evaluate_rule(struct cx *cx, struct evaluate_job *e, const struct rule *rule,
-			     struct promql_result *out)
+			     struct cx *keeping, struct promql_result *out)
 {
 	struct promql_expr *expr;
+	struct promql_result found;
 	TRY(promql_parse(cx, str_of(rule->expr), &expr));
-	enum rc rc = promql_instant(cx, &e->rules->options.source, expr, e->at.ms, out);
+	enum rc rc = promql_instant(cx, &e->rules->options.source, expr, e->at.ms, &found);
 	promql_release(expr);
-	return rc;
+	TRY(rc);
+	if (keep(keeping, &found, out) == RC_OK)
+		return RC_OK;
+	return cx_fail(cx, RC_LIMIT, "it finds too much: %zu series", found.series_count);
+}
+
+/* A rule that needs too much fails alone: the next one has the whole budget again. */
+static void evaluate_alone(struct cx *cx, struct evaluate_job *e, const struct rule *rule,
+			   struct cx *keeping, size_t at)
+{
+	struct arena_mark scratch = arena_mark(cx->arena), kept = arena_mark(&e->kept);
+	size_t most = e->kept.used_bytes + KEPT_OF_RULE_BYTES;
+	e->kept.budget_bytes = most < KEPT_BUDGET_BYTES ? most : KEPT_BUDGET_BYTES;
+	if (evaluate_rule(cx, e, rule, keeping, &e->results[at]) != RC_OK) {
+		arena_rewind(&e->kept, kept);
+		e->results[at] = (struct promql_result){0};
+		e->failures[at] = cx_printf(keeping, "%s", cx_message(cx));
+		if (e->failures[at] == NULL)
+			e->failures[at] = "out of memory";
+		cx_clear(cx);
+	}
+	arena_rewind(cx->arena, scratch);
 }
 
 static enum rc evaluate_run(struct cx *cx, struct loop_job *job)
 {
 	struct evaluate_job *e = (struct evaluate_job *)job;
 	size_t count = rule_count(e->plan), at = 0;
-	e->results = cx_array(cx, count, sizeof(*e->results));
-	e->failures = cx_array(cx, count, sizeof(*e->failures));
+	struct cx keeping;
+	cx_init(&keeping, &e->kept, cx->clock);
+	e->results = cx_array(&keeping, count, sizeof(*e->results));
+	e->failures = cx_array(&keeping, count, sizeof(*e->failures));
 	if (e->results == NULL || e->failures == NULL)
-		return RC_LIMIT;
+		return cx_fail(cx, RC_LIMIT, "there are too many rules");
 	for (size_t g = 0; g < e->plan->rule_group_count; g++)
-		for (size_t i = 0; i < e->plan->rule_groups[g].rule_count; i++, at++) {
-			if (evaluate_rule(cx, e, &e->plan->rule_groups[g].rules[i],
-					  &e->results[at]) == RC_OK)
-				continue;
-			e->failures[at] = cx_printf(cx, "%s", cx_message(cx));
-			cx_clear(cx);
-		}
-	return cx->arena->exhausted ? cx_fail(cx, RC_LIMIT, "the rules need too much memory")
-				    : RC_OK;
+		for (size_t i = 0; i < e->plan->rule_groups[g].rule_count; i++, at++)
+			evaluate_alone(cx, e, &e->plan->rule_groups[g].rules[i], &keeping, at);
+	return RC_OK;
 }
 
 /* ---- on the loop ---- */
@@ -149,11 +193,26 @@ static void tell_all(struct cx *cx, struct rules *rules, const struct evaluate_j
 	for (size_t g = 0; g < e->plan->rule_group_count; g++)
 		for (size_t i = 0; i < e->plan->rule_groups[g].rule_count; i++, at++) {
 			const struct rule *rule = &e->plan->rule_groups[g].rules[i];
+			struct arena_mark mark = arena_mark(cx->arena);
 			rules->stats.evaluations++;
 			rules->stats.failures += e->failures[at] != NULL;
 			if (tell(cx, rules, rule, e, &e->results[at], e->failures[at]) != RC_OK)
 				log_failure(cx, "a rule's verdict is lost");
+			cx_clear(cx);
+			arena_rewind(cx->arena, mark);
 		}
+}
+
+/* That no rule is evaluated at all is an alert too, once it is more than a hiccup. */
+static void note_round(struct cx *cx, struct rules *rules, bool evaluated, const char *why)
+{
+	struct verdict verdict = {.rule_id = RULES_ID, .at = cx_wall(cx)};
+	rules->missed = evaluated ? 0 : rules->missed + 1;
+	verdict.failed = rules->missed >= MISSED_LIMIT;
+	verdict.failure = str_of(why);
+	if ((evaluated || verdict.failed) &&
+	    rules->options.sink.take(rules->options.sink.self, cx, &verdict) != RC_OK)
+		log_failure(cx, "whether the rules are evaluated is not told");
 }
 
 static void evaluate_done(struct cx *cx, struct loop_job *job, enum rc result)
@@ -167,6 +226,8 @@ static void evaluate_done(struct cx *cx, struct loop_job *job, enum rc result)
 		log_failure(cx, "the rules are not evaluated");
 	else if (e->plan == rules->plan)
 		tell_all(cx, rules, e);
+	note_round(cx, rules, result == RC_OK, rc_meaning(result));
+	arena_release(&e->kept);
 	plan_unref(&e->plan);
 }
 
@@ -175,26 +236,34 @@ static struct dur interval_of(const struct plan *plan)
 	return plan->rule_group_count == 0 ? (struct dur){15000} : plan->rule_groups[0].interval;
 }
 
+static void start(struct cx *cx, struct rules *rules)
+{
+	struct evaluate_job *e = &rules->evaluate;
+	if (e->posted) {
+		rules->stats.skipped++;
+		note_round(cx, rules, false, "an evaluation takes longer than the interval");
+		return;
+	}
+	e->plan = plan_ref(rules->plan);
+	e->at = cx_wall(cx);
+	e->began = cx_mono(cx);
+	e->posted = true;
+	arena_init(&e->kept, KEPT_BUDGET_BYTES);
+	if (loop_post(cx, rules->options.loop, LOOP_CPU, &e->job, JOB_BUDGET_BYTES, MONO_NEVER) !=
+	    RC_OK)
+		evaluate_done(cx, &e->job, RC_BUSY);
+}
+
 static void due(struct loop_timer *timer, void *owner)
 {
 	struct rules *rules = owner;
-	struct evaluate_job *e = &rules->evaluate;
 	struct loop *loop = rules->options.loop;
 	struct arena arena;
 	struct cx cx;
 	loop_timer_after(loop, timer, interval_of(rules->plan));
-	if (e->posted) {
-		rules->stats.skipped++;
-		return;
-	}
-	arena_init(&arena, 4096);
+	arena_init(&arena, 65536);
 	cx_init(&cx, &arena, loop_clock(loop));
-	e->plan = plan_ref(rules->plan);
-	e->at = cx_wall(&cx);
-	e->began = cx_mono(&cx);
-	e->posted = true;
-	if (loop_post(&cx, loop, LOOP_CPU, &e->job, JOB_BUDGET_BYTES, MONO_NEVER) != RC_OK)
-		evaluate_done(&cx, &e->job, RC_BUSY);
+	start(&cx, rules);
 	arena_release(&arena);
 }
 

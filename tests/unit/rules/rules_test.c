@@ -1,0 +1,135 @@
+/* Evaluation: what one rule needs or breaks is not the others' affair, and silence is told. */
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "rules/rules.h"
+
+static struct arena arena;
+static struct cx cx;
+static struct clock turned;
+static struct loop *loop;
+static struct rules *rules;
+static struct plan *plan;
+static struct buf told;
+static int blocked; /* atomic: while it is 1, a query does not end */
+
+static int setup(void **state)
+{
+	(void)state;
+	arena_init(&arena, 8 << 20);
+	clock_virtual_init(&turned, (struct wall){1000000});
+	cx_init(&cx, &arena, &turned);
+	assert_int_equal(loop_open(&cx, &turned, &loop), RC_OK);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rules_close(&rules);
+	plan_unref(&plan);
+	loop_close(&loop);
+	arena_release(&arena);
+	buf_release(&told);
+	return 0;
+}
+
+/* Whatever is asked for needs more memory than there is. */
+static enum rc select_too_much(void *self, struct cx *with, const struct matcher *matchers,
+			       size_t count, int64_t from_ms, int64_t to_ms,
+			       struct tsdb_series_list *out)
+{
+	(void)self, (void)matchers, (void)count, (void)from_ms, (void)to_ms, (void)out;
+	while (__atomic_load_n(&blocked, __ATOMIC_ACQUIRE) == 1)
+		sched_yield();
+	while (cx_alloc(with, 1 << 20) != NULL)
+		;
+	return cx_fail(with, RC_LIMIT, "too much");
+}
+
+static enum rc take(void *self, struct cx *with, const struct verdict *verdict)
+{
+	(void)self, (void)with;
+	if (verdict->failed || verdict->element_count > 0)
+		buf_printf(&told, STR_FMT " %s;", STR_ARG(verdict->rule_id),
+			   verdict->failed ? "failed" : "holds");
+	return RC_OK;
+}
+
+static void open_rules(const char *first, const char *second)
+{
+	struct rules_options options = {
+		.loop = loop, .source = {.select = select_too_much}, .sink = {.take = take}};
+	struct manual_input input = {
+		.document_path = "m.md",
+		.document = STR("## Thresholds\n\n| Metric | Warning | Critical | Alert Type |\n"
+				"|---|---|---|---|\n"
+				"| CPU Usage | > 70% | > 85% | Resource |\n")};
+	struct diagnostics diagnostics = {0};
+	assert_int_equal(manual_compile(&cx, &input, &diagnostics, &plan), RC_OK);
+	assert_true(plan->rule_groups[0].rule_count >= 2);
+	plan->rule_groups[0].rule_count = 2;
+	plan->rule_groups[0].rules[0].expr = first;
+	plan->rule_groups[0].rules[1].expr = second;
+	assert_int_equal(rules_open(&cx, &options, &rules), RC_OK);
+	rules_set_plan(rules, plan);
+}
+
+static void settle(void)
+{
+	do
+		uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+	while (loop_jobs_pending(loop));
+}
+
+static void a_round(void)
+{
+	clock_virtual_advance(&turned, (struct dur){15000});
+	loop_clock_turned(loop);
+	settle();
+}
+
+static void a_rule_that_needs_too_much_fails_alone(void **state)
+{
+	(void)state;
+	open_rules("hog", "vector(1)");
+	a_round();
+	assert_string_equal(told.data, "cpu-usage-warning failed;cpu-usage-critical holds;");
+}
+
+static void that_no_rule_is_evaluated_is_told(void **state)
+{
+	(void)state;
+	open_rules("slow", "vector(1)");
+	__atomic_store_n(&blocked, 1, __ATOMIC_RELEASE);
+	for (int i = 0; i < 6; i++) {
+		clock_virtual_advance(&turned, (struct dur){15000});
+		loop_clock_turned(loop);
+		do
+			uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+		while (loop_next_due(loop).ns <= clock_mono(&turned).ns);
+	}
+	__atomic_store_n(&blocked, 0, __ATOMIC_RELEASE);
+	assert_string_equal(told.data, "rules failed;rules failed;");
+	settle();
+	buf_clear(&told);
+	a_round();
+	assert_null(strstr(told.data, "rules failed"));
+	assert_non_null(strstr(told.data, "cpu-usage-critical holds;"));
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(a_rule_that_needs_too_much_fails_alone),
+		CASE(that_no_rule_is_evaluated_is_told),
+	};
+	return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
+}
