@@ -501,6 +501,8 @@ static void close_all(struct app *app)
 	app_clock_guard_stop(&app->clock_guard);
 	if (app->web != NULL)
 		web_close(&app->web);
+	if (app->notify != NULL)
+		notify_stop(app->notify); /* before the client: others still tell it */
 	if (app->client != NULL)
 		http_client_close(&app->client); /* before collect: it is told that its calls end */
 	if (app->collect != NULL)

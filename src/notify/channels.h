@@ -26,23 +26,23 @@ struct notify_message {
 	const char *target; /* e-mail address, Slack channel, webhook's name */
 	enum priority priority;
 	bool resolved, possible_repeat;
-	bool not_recorded;     /* the ledger could not be written */
-	const char *name;      /* "API Response Time" */
-	const char *component; /* "api" */
-	const char *value;     /* "1.38 s" */
-	const char *limit;     /* "> 1 s" */
-	const char *clause;    /* the manual's line that demands this */
-	const char *clause_at; /* "Monitoring and Alerting / Thresholds, line 152" */
+	bool not_recorded;         /* the ledger could not be written */
+	const char *name;          /* "API Response Time" */
+	const char *component;     /* "api" */
+	const char *value;         /* "1.38 s" */
+	const char *limit;         /* "> 1 s" */
+	const char *clause;        /* the manual's line that demands this */
+	const char *clause_at;     /* "Monitoring and Alerting / Thresholds, line 152" */
 	struct wall since;
-	const char *link;      /* capability address that acknowledges */
-	const char *next_who;  /* reached when nobody answers; NULL nobody */
-	struct dur next_after; /* from now */
-	const char *thread;    /* what an earlier result of this page and target gave */
+	const char *link;          /* capability address that acknowledges */
+	const char *next_who;      /* reached when nobody answers; NULL nobody */
+	struct dur next_after;     /* from now */
+	const char *thread;        /* what an earlier result of this page and target gave */
 	/* for webhooks */
 	const char *group_key, *external_url;
 	struct labels group_labels;
 	const struct notify_alert *alerts;
-	size_t alert_count;
+	size_t alert_count, truncated_count; /* those that are not among them */
 };
 
 enum notify_outcome {

@@ -8,6 +8,7 @@
 #include "notify/links.h"
 
 #define LINK_VALID_MS (7LL * 86400 * 1000)
+#define ALERTS_TOLD 100
 
 static const char *value_text(struct cx *cx, const struct rule *rule, double value)
 {
@@ -23,24 +24,39 @@ static const char *value_text(struct cx *cx, const struct rule *rule, double val
 					     : "s");
 }
 
+static enum rc add_alert(struct cx *cx, const struct page_alert *from, struct notify_message *out,
+			 struct notify_alert *to)
+{
+	to->fingerprint = cx_printf(cx, "%016llx", (unsigned long long)labels_hash(&from->labels));
+	TRY(labels_copy(cx, &from->labels, &to->labels));
+	TRY(labels_copy(cx, &from->annotations, &to->annotations));
+	to->starts_at = from->since;
+	to->ends_at.ms = from->firing ? 0 : cx_wall(cx).ms;
+	out->alert_count++;
+	return RC_OK;
+}
+
+/* The worst first, then what fires; beyond ALERTS_TOLD they are only counted: a page must go out
+ * however many alerts it has. */
 static enum rc add_alerts(struct cx *cx, const struct page *page, struct notify_message *out)
 {
-	struct notify_alert *alerts = cx_array(cx, page->alerts.n, sizeof(*alerts));
+	size_t most = page->alerts.n < ALERTS_TOLD ? page->alerts.n : ALERTS_TOLD;
+	struct notify_alert *alerts = cx_array(cx, most, sizeof(*alerts));
+	const struct page_alert *worst = notify_page_worst(page);
 	if (alerts == NULL)
 		return RC_LIMIT;
-	const struct page_alert *worst = notify_page_worst(page);
-	for (size_t i = 0, next = 1; i < page->alerts.n; i++) {
-		const struct page_alert *from = page->alerts.v[i];
-		struct notify_alert *to = from == worst ? &alerts[0] : &alerts[next++];
-		to->fingerprint =
-			cx_printf(cx, "%016llx", (unsigned long long)labels_hash(&from->labels));
-		TRY(labels_copy(cx, &from->labels, &to->labels));
-		TRY(labels_copy(cx, &from->annotations, &to->annotations));
-		to->starts_at = from->since;
-		to->ends_at.ms = from->firing ? 0 : cx_wall(cx).ms;
-	}
+	if (worst != NULL)
+		TRY(add_alert(cx, worst, out, &alerts[0]));
+	for (int firing = 1; firing >= 0; firing--)
+		for (size_t i = 0; i < page->alerts.n && out->alert_count < most; i++) {
+			const struct page_alert *from = page->alerts.v[i];
+			if (cx->arena->used_bytes > cx->arena->budget_bytes / 4)
+				break;
+			if (from != worst && from->firing == (firing == 1))
+				TRY(add_alert(cx, from, out, &alerts[out->alert_count]));
+		}
 	out->alerts = alerts;
-	out->alert_count = page->alerts.n;
+	out->truncated_count = page->alerts.n - out->alert_count;
 	return RC_OK;
 }
 

@@ -25,11 +25,17 @@ struct notify {
 	struct wall base_wall; /* deadlines run monotonic, and resume from wall time at a restart */
 	struct mono base_mono;
 	struct notify_stats stats;
-	bool closing, resumed;
+	bool resumed, stopped, closing;
 };
 
 /* Wall time that no jump of the clock moves. */
 struct wall notify_steady_now(const struct notify *notify);
+
+/* Who answered, and waits for it to be recorded. */
+struct notify_waiter {
+	void (*done)(void *context, enum rc rc);
+	void *context;
+};
 
 /* step.c: pages step, steps are saved */
 #define NOTIFY_KEY_BYTES 24
@@ -37,9 +43,10 @@ void notify_page_key(const struct page *page, char out[NOTIFY_KEY_BYTES]);
 /* The page's record, one more or none, and why, in one transaction; what it makes durable is then
  * sent. A ledger that takes nothing stops no page. */
 void notify_save(struct cx *cx, struct page *page, const struct ledger_entry *entry,
-		 const struct ledger_record *also);
+		 const struct ledger_record *also, const struct notify_waiter *waiter);
+/* `waiter` (may be NULL) is told once the step is durable, or that it is not. */
 void notify_run_step(struct cx *cx, struct page *page, struct escalate_input input,
-		     struct str actor);
+		     struct str actor, const struct notify_waiter *waiter);
 void notify_arm(struct page *page, struct wall wake);
 void notify_page_due(struct loop_timer *timer, void *owner);
 /* Whoever was told last that it goes on, or may have been, is told that it is over; once saved. */

@@ -113,7 +113,8 @@ void notify_alert(struct notify *notify, const struct notify_event *event)
 	if (page == NULL && group != NULL && !event->resolved)
 		page = open_page(notify, group, event);
 	if (page != NULL) {
-		notify_page_set_alert(page, event, priority);
+		if (notify_page_set_alert(page, event, priority) == NULL)
+			log_warn("a page has more alerts than it keeps", F_TEXT("page", page->id));
 		page->dirty = true;
 		loop_timer_after(notify->options.loop, &notify->flush, (struct dur){0});
 	} else if (group == NULL) {
@@ -129,7 +130,7 @@ static void weigh(struct cx *cx, void *context)
 	struct escalate_input input = {
 		.event = ESCALATE_ALERTS, .priority = worst->priority, .firing = worst->firing};
 	page->dirty = false;
-	notify_run_step(cx, page, input, STR("backline"));
+	notify_run_step(cx, page, input, STR("backline"), NULL);
 }
 
 static void flush(struct loop_timer *timer, void *owner)
@@ -154,7 +155,6 @@ static struct page *find_page(const struct notify *notify, struct str id)
 	return NULL;
 }
 
-/* The answer's own commit comes after the page's: commits end in order. */
 static enum rc answer(struct cx *cx, struct notify *notify, struct str id, struct str actor,
 		      enum escalate_event event, void (*done)(void *context, enum rc rc),
 		      void *context)
@@ -170,12 +170,15 @@ static enum rc answer(struct cx *cx, struct notify *notify, struct str id, struc
 	if (page->run.resolved.ms != 0)
 		return cx_fail(cx, RC_CONFLICT, "page %s is resolved already", page->id);
 	if (event != ESCALATE_ACKNOWLEDGED || page->run.acknowledged.ms == 0) {
+		struct notify_waiter waiter = {done, context};
 		char **by = event == ESCALATE_ACKNOWLEDGED ? &page->acknowledged_by
 							   : &page->resolved_by;
 		free(*by);
 		*by = heap_copy(actor.p, actor.n);
-		notify_run_step(cx, page, (struct escalate_input){.event = event}, actor);
+		notify_run_step(cx, page, (struct escalate_input){.event = event}, actor, &waiter);
+		return RC_OK;
 	}
+	/* it ends after the commit of the first answer */
 	return ledger_commit(cx, notify->options.ledger, NULL, NULL, 0, done, context);
 }
 
@@ -245,12 +248,21 @@ enum rc notify_drill(struct cx *cx, struct notify *notify, struct str actor,
 		buf_release(&words);
 		struct ledger_entry entry = {STR("page"), actor, str_of(page->id), str_of(summary),
 					     STR("")};
-		notify_save(cx, page, &entry, NULL);
+		notify_save(cx, page, &entry, NULL, NULL);
 	}
 	return ledger_commit(cx, notify->options.ledger, NULL, NULL, 0, done, context);
 }
 
 /* ---- life ---- */
+
+/* Times that are still to come are of a clock that was set back: they would delay every step. */
+static void settle_times(const struct notify *notify, struct escalate *run)
+{
+	struct wall *times[] = {&run->sent, &run->last_step, &run->acknowledged, &run->resolved};
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (times[i]->ms > notify->base_wall.ms)
+			*times[i] = notify->base_wall;
+}
 
 static enum rc restore_pages(struct cx *cx, struct notify *notify)
 {
@@ -265,6 +277,7 @@ static enum rc restore_pages(struct cx *cx, struct notify *notify)
 			cx_clear(cx);
 			continue;
 		}
+		settle_times(notify, &page->run);
 		page->timer.fire = notify_page_due;
 		page->timer.owner = page;
 		*vec_heap_add(&notify->pages) = page;
@@ -385,6 +398,14 @@ static bool saves_wait(const struct notify *notify)
 	return false;
 }
 
+void notify_stop(struct notify *notify)
+{
+	CHECK_MAGIC(notify, NOTIFY_MAGIC);
+	notify->stopped = true;
+	if (notify->channels != NULL)
+		notify_channels_close(&notify->channels);
+}
+
 void notify_close(struct notify **handle)
 {
 	struct notify *notify = *handle;
@@ -394,8 +415,7 @@ void notify_close(struct notify **handle)
 	CHECK_MAGIC(notify, NOTIFY_MAGIC);
 	*handle = NULL;
 	notify->closing = true;
-	if (notify->channels != NULL)
-		notify_channels_close(&notify->channels);
+	notify_stop(notify);
 	while (saves_wait(notify)) /* the ledger calls back */
 		uv_run(loop_uv(notify->options.loop), UV_RUN_ONCE);
 	loop_timer_cancel(notify->options.loop, &notify->flush);

@@ -39,7 +39,10 @@ void notify_set_external_url(struct notify *notify, const char *url);
 /* After every alert that fires was told: alerts of pages that were not are over; deliveries that
  * were under way are sent again. Once, at start. */
 void notify_resume(struct notify *notify);
-/* Deliveries under way stay in the outbox. Close the HTTP client first. */
+/* Nothing is sent any more, what happens is recorded still. Before the HTTP client is closed, which
+ * ends what is under way. */
+void notify_stop(struct notify *notify);
+/* Deliveries under way stay in the outbox. Stop it, and close the HTTP client, first. */
 void notify_close(struct notify **notify);
 
 /* An alert began to fire, goes on with another value, or is resolved. Its page steps once all that

@@ -14,7 +14,7 @@
 
 static bool step_waits(const struct page *page, size_t step)
 {
-	for (size_t i = 0; i < page->deliveries.n; i++) {
+	for (size_t i = page->round_from; i < page->deliveries.n; i++) {
 		const struct delivery *d = page->deliveries.v[i];
 		if (d->step == step && !d->resolved && d->state != DELIVERY_FAILED)
 			return true;
@@ -22,20 +22,29 @@ static bool step_waits(const struct page *page, size_t step)
 	return false;
 }
 
-/* For good: by another way, or on to the next of the escalation. */
-static void try_instead(struct cx *cx, struct delivery *failed)
+static bool find_another(struct cx *cx, const struct delivery *failed, struct reach_way *out)
 {
-	struct page *page = failed->page;
-	struct reach_way used[64], way;
+	const struct page *page = failed->page;
+	struct reach_way used[64];
 	size_t count = 0;
-	for (size_t i = 0; i < page->deliveries.n && count < 63; i++) {
+	for (size_t i = page->round_from; i < page->deliveries.n && count < 63; i++) {
 		const struct delivery *d = page->deliveries.v[i];
 		if (d->step == failed->step && !d->resolved && d != failed)
 			used[count++] = (struct reach_way){d->kind, d->target, d->person};
 	}
 	used[count++] = (struct reach_way){failed->kind, failed->target, failed->person};
-	if (notify_reach_instead(page->notify->plan, page->run.priority, failed->step,
-				 clock_wall(cx->clock), used, count, &way)) {
+	return notify_reach_instead(page->notify->plan, page->run.priority, failed->step,
+				    clock_wall(cx->clock), used, count, out);
+}
+
+/* For good: by another way, or on to the next of the escalation. That it failed is saved with what
+ * follows, in one: a restart between the two would find nobody left to reach. */
+static void go_on_instead(struct cx *cx, struct delivery *failed)
+{
+	struct page *page = failed->page;
+	struct reach_way way;
+	bool is_past = failed->number <= (int)page->round_from; /* paged again meanwhile */
+	if (!is_past && find_another(cx, failed, &way)) {
 		struct buf words = BUF_INIT;
 		struct delivery *d = notify_page_add(page, failed->step, &way, false);
 		d->save = page->saves_begun + 1;
@@ -43,13 +52,16 @@ static void try_instead(struct cx *cx, struct delivery *failed)
 		notify_put_way(&words, channel_kind_name(d->kind), d->target, d->person);
 		struct ledger_entry entry = {STR("page"), STR("backline"), str_of(page->id),
 					     buf_str(&words), STR("")};
-		notify_save(cx, page, &entry, NULL);
+		notify_save(cx, page, &entry, NULL, NULL);
 		buf_release(&words);
 		return;
 	}
-	if (!step_waits(page, failed->step) && page->run.resolved.ms == 0)
+	uint64_t saves = page->saves_begun;
+	if (!is_past && !step_waits(page, failed->step))
 		notify_run_step(cx, page, (struct escalate_input){.event = ESCALATE_UNREACHED},
-				STR("backline"));
+				STR("backline"), NULL);
+	if (page->saves_begun == saves) /* nothing follows */
+		notify_save(cx, page, NULL, NULL, NULL);
 }
 
 void notify_note_delivered(struct notify *notify, const char *key, struct wall at)
@@ -67,18 +79,24 @@ static char *channel_key(struct cx *cx, enum channel_kind kind, const char *targ
 	return cx_printf(cx, "%s %s", channel_kind_name(kind), target == NULL ? "" : target);
 }
 
-/* The outcome of a delivery, with the channel's proof when it went through. */
-static void record_outcome(struct cx *cx, struct delivery *d, const char *what)
+static void put_outcome(struct buf *words, const struct delivery *d, const char *what)
+{
+	buf_printf(words, "%s: ", what);
+	notify_put_way(words, channel_kind_name(d->kind), d->target, d->person);
+	buf_printf(words, "%s%s%s%s%s", d->resolved ? ", that it is resolved" : "",
+		   d->possible_repeat ? ", possible repeat" : "", d->detail == NULL ? "" : " (",
+		   d->detail == NULL ? "" : d->detail, d->detail == NULL ? "" : ")");
+}
+
+/* The outcome of a delivery: on the journal, with the page's record, and with the channel's proof
+ * when it went through. One that is given up for another is saved with that other. */
+static void record_outcome(struct cx *cx, struct delivery *d, const char *what, bool goes_on)
 {
 	struct page *page = d->page;
 	struct buf words = BUF_INIT;
 	struct ledger_record channel = {NOTIFY_CHANNEL_RECORD, {0}, {0}};
 	bool proven = d->state == DELIVERY_DELIVERED;
-	buf_printf(&words, "%s: ", what);
-	notify_put_way(&words, channel_kind_name(d->kind), d->target, d->person);
-	buf_printf(&words, "%s%s%s%s%s", d->resolved ? ", that it is resolved" : "",
-		   d->possible_repeat ? ", possible repeat" : "", d->detail == NULL ? "" : " (",
-		   d->detail == NULL ? "" : d->detail, d->detail == NULL ? "" : ")");
+	put_outcome(&words, d, what);
 	if (proven) {
 		char *key = channel_key(cx, d->kind, d->target);
 		channel.key = str_of(key);
@@ -88,7 +106,10 @@ static void record_outcome(struct cx *cx, struct delivery *d, const char *what)
 	}
 	struct ledger_entry entry = {STR("delivery"), STR("backline"), str_of(page->id),
 				     buf_str(&words), STR("")};
-	notify_save(cx, page, &entry, proven ? &channel : NULL);
+	if (!goes_on)
+		notify_save(cx, page, &entry, proven ? &channel : NULL, NULL);
+	else if (ledger_append(cx, page->notify->options.ledger, &entry, NULL, NULL) != RC_OK)
+		log_failure(cx, "an outcome is not recorded");
 	log_info("a delivery", F_TEXT("page", page->id), F_STR("what", buf_str(&words)));
 	buf_release(&words);
 }
@@ -97,7 +118,9 @@ static void take_result(struct cx *cx, struct delivery *d, const struct notify_r
 {
 	struct notify *notify = d->page->notify;
 	bool is_over = d->page->run.resolved.ms != 0 && !d->resolved && !d->page->drill;
-	bool again = result->outcome == NOTIFY_RETRY && d->tries < TRIES_LIMIT && !is_over;
+	/* what our own end cut off is no failure of the channel */
+	bool again = result->outcome == NOTIFY_RETRY && !is_over &&
+		     (d->tries < TRIES_LIMIT || notify->stopped);
 	/* a time-out says nothing of whether it arrived */
 	d->possible_repeat = d->possible_repeat || result->outcome == NOTIFY_RETRY;
 	free(d->detail);
@@ -109,7 +132,7 @@ static void take_result(struct cx *cx, struct delivery *d, const struct notify_r
 		if (result->retry_after.ms > wait_ms)
 			wait_ms = result->retry_after.ms;
 		notify->stats.retried++;
-		record_outcome(cx, d, "will be tried again");
+		record_outcome(cx, d, "will be tried again", false);
 		loop_timer_after(notify->options.loop, &d->again, (struct dur){wait_ms});
 		return;
 	}
@@ -119,12 +142,13 @@ static void take_result(struct cx *cx, struct delivery *d, const struct notify_r
 		notify_tell_resolved(d->page);
 	if (d->state == DELIVERY_DELIVERED) {
 		notify->stats.delivered++;
-		record_outcome(cx, d, "delivered");
+		record_outcome(cx, d, "delivered", false);
 	} else {
+		bool goes_on = !d->resolved && d->page->run.resolved.ms == 0;
 		notify->stats.failed++;
-		record_outcome(cx, d, "not delivered");
-		if (!d->resolved && d->page->run.resolved.ms == 0)
-			try_instead(cx, d);
+		record_outcome(cx, d, "not delivered", goes_on);
+		if (goes_on)
+			go_on_instead(cx, d);
 	}
 	loop_timer_after(notify->options.loop, &notify->flush, (struct dur){0});
 }
@@ -171,14 +195,15 @@ static void try_again(struct loop_timer *timer, void *owner)
 {
 	struct delivery *d = owner;
 	(void)timer;
-	notify_with_cx(d->page->notify, send_now, d);
+	if (!d->page->notify->stopped)
+		notify_with_cx(d->page->notify, send_now, d);
 }
 
 /* Sending may add deliveries (another way) to the list: by index, and those are not released yet.
  */
 void notify_send_released(struct page *page)
 {
-	if (!page->notify->resumed)
+	if (!page->notify->resumed || page->notify->stopped)
 		return;
 	for (size_t i = 0; i < page->deliveries.n; i++) {
 		struct delivery *d = page->deliveries.v[i];

@@ -72,20 +72,41 @@ void notify_page_free(struct page **handle)
 
 /* ---- alerts ---- */
 
-static struct page_alert **place_of(struct page *page, const struct notify_event *event)
+/* The one that can be done without: over, or less urgent than what comes; NULL: none. */
+static struct page_alert **least_of(struct page *page, enum priority priority)
+{
+	struct page_alert **least = NULL;
+	for (size_t i = 0; i < page->alerts.n; i++) {
+		const struct page_alert *alert = page->alerts.v[i];
+		if (!alert->firing)
+			return &page->alerts.v[i];
+		if (alert->priority < priority &&
+		    (least == NULL || alert->priority < (*least)->priority))
+			least = &page->alerts.v[i];
+	}
+	return least;
+}
+
+static struct page_alert **place_of(struct page *page, const struct notify_event *event,
+				    enum priority priority)
 {
 	for (size_t i = 0; i < page->alerts.n; i++)
 		if (str_eq(page->alerts.v[i]->rule_id, event->rule_id) &&
 		    labels_equal(&page->alerts.v[i]->labels, &event->labels))
 			return &page->alerts.v[i];
+	if (page->alerts.n >= PAGE_ALERTS_LIMIT)
+		return least_of(page, priority);
 	return vec_heap_add(&page->alerts);
 }
 
-void notify_page_set_alert(struct page *page, const struct notify_event *event,
-			   enum priority priority)
+struct page_alert *notify_page_set_alert(struct page *page, const struct notify_event *event,
+					 enum priority priority)
 {
-	struct page_alert **place = place_of(page, event), *alert = heap_alloc(sizeof(*alert));
+	struct page_alert **place = place_of(page, event, priority), *alert;
 	struct cx cx;
+	if (place == NULL)
+		return NULL;
+	alert = heap_alloc(sizeof(*alert));
 	arena_init(&alert->arena, ALERT_BUDGET_BYTES);
 	cx_init(&cx, &alert->arena, clock_real());
 	alert->rule_id = cx_str(&cx, event->rule_id);
@@ -101,7 +122,7 @@ void notify_page_set_alert(struct page *page, const struct notify_event *event,
 	alert->since = event->since;
 	if (*place != NULL)
 		free_alert(*place);
-	*place = alert;
+	return *place = alert;
 }
 
 const struct page_alert *notify_page_worst(const struct page *page)
@@ -192,6 +213,7 @@ void notify_page_put(struct buf *out, const struct page *page)
 	json_put_bool(&json, "firing", page->run.firing);
 	json_put_bool(&json, "drill", page->drill);
 	json_put_int(&json, "next_step", (int64_t)page->run.next_step);
+	json_put_int(&json, "round_from", (int64_t)page->round_from);
 	json_put_int(&json, "opened_ms", page->opened.ms);
 	json_put_int(&json, "sent_ms", page->run.sent.ms);
 	json_put_int(&json, "last_step_ms", page->run.last_step.ms);
@@ -227,8 +249,9 @@ static enum rc read_alert(struct cx *cx, const cJSON *object, struct page *page)
 			     &event.labels));
 	TRY(labels_read_json(cx, cJSON_GetObjectItemCaseSensitive(object, "annotations"),
 			     &event.annotations));
-	notify_page_set_alert(page, &event, priority);
-	page->alerts.v[page->alerts.n - 1]->told = false;
+	struct page_alert *alert = notify_page_set_alert(page, &event, priority);
+	if (alert != NULL)
+		alert->told = false;
 	return RC_OK;
 }
 
@@ -265,6 +288,7 @@ static enum rc read_parts(struct cx *cx, const cJSON *object, struct page *page)
 	page->run.firing = json_true_in(object, "firing");
 	page->drill = json_true_in(object, "drill");
 	page->run.next_step = (size_t)json_int_in(object, "next_step");
+	page->round_from = (size_t)json_int_in(object, "round_from");
 	page->run.sent.ms = json_int_in(object, "sent_ms");
 	page->run.last_step.ms = json_int_in(object, "last_step_ms");
 	page->run.acknowledged.ms = json_int_in(object, "acknowledged_ms");

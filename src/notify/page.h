@@ -9,6 +9,8 @@
 
 #define PAGE_RECORD STR("page")
 #define PAGE_ID_BYTES 24
+/* Alerts kept of one page; what fires beyond them is told again by its rule once they are over. */
+#define PAGE_ALERTS_LIMIT 1000
 
 struct page_alert {
 	struct arena arena;
@@ -38,7 +40,7 @@ struct delivery {
 	char *thread, *detail;
 	struct wall ended;
 	/* of this process */
-	uint64_t save; /* the save of its page that makes it durable */
+	uint64_t save; /* the number of its page's save that makes it durable */
 	bool released; /* durable, or known not to be */
 	bool busy;     /* a channel will call back */
 	int tries;
@@ -54,8 +56,9 @@ struct page {
 	struct wall opened;
 	bool drill; /* resolved from its beginning */
 	char *acknowledged_by, *resolved_by;
-	VEC(struct page_alert *) alerts;
+	VEC(struct page_alert *) alerts; /* of PAGE_ALERTS_LIMIT */
 	VEC(struct delivery *) deliveries;
+	size_t round_from; /* deliveries before it are of an earlier round: it was paged again */
 	/* of this process */
 	uint64_t saves_begun, saves_done;
 	bool dirty; /* news of its alerts wait to be weighed */
@@ -64,9 +67,10 @@ struct page {
 
 struct page *notify_page_new(struct notify *notify, uint64_t number, struct str group);
 void notify_page_free(struct page **page); /* timers must not be armed */
-/* Sets or renews the alert with these labels. */
-void notify_page_set_alert(struct page *page, const struct notify_event *event,
-			   enum priority priority);
+/* Sets or renews the alert with these labels; NULL when the page is full of what fires and is no
+ * less urgent. */
+struct page_alert *notify_page_set_alert(struct page *page, const struct notify_event *event,
+					 enum priority priority);
 /* The worst that fires, the oldest of them first; the last one that fired when none does. */
 const struct page_alert *notify_page_worst(const struct page *page);
 struct delivery *notify_page_add(struct page *page, size_t step, const struct reach_way *way,

@@ -13,19 +13,29 @@ struct wall notify_steady_now(const struct notify *notify)
 
 /* ---- saving ---- */
 
+struct save {
+	struct page *page;
+	uint64_t number;
+	struct notify_waiter waiter;
+};
+
 static void saved(void *context, enum rc rc)
 {
-	struct page *page = context;
+	struct save *save = context;
+	struct page *page = save->page;
 	page->saves_done++;
 	for (size_t i = 0; i < page->deliveries.n; i++) {
 		struct delivery *d = page->deliveries.v[i];
-		if (d->released || d->save > page->saves_done)
+		if (d->released || d->save != save->number)
 			continue;
 		d->released = true;
 		d->not_recorded = rc != RC_OK;
 	}
 	if (rc != RC_OK)
 		log_error("a page goes on, not recorded", F_TEXT("page", page->id));
+	if (save->waiter.done != NULL)
+		save->waiter.done(save->waiter.context, rc);
+	free(save);
 	if (!page->notify->closing)
 		notify_send_released(page);
 }
@@ -37,7 +47,7 @@ void notify_page_key(const struct page *page, char out[NOTIFY_KEY_BYTES])
 
 /* The page's record, and why, in one transaction. A ledger that takes nothing stops no page. */
 void notify_save(struct cx *cx, struct page *page, const struct ledger_entry *entry,
-		 const struct ledger_record *also)
+		 const struct ledger_record *also, const struct notify_waiter *waiter)
 {
 	char key[NOTIFY_KEY_BYTES];
 	struct buf value = BUF_INIT;
@@ -46,11 +56,14 @@ void notify_save(struct cx *cx, struct page *page, const struct ledger_entry *en
 	struct ledger_record records[2] = {{PAGE_RECORD, str_of(key), buf_str(&value)}};
 	if (also != NULL)
 		records[1] = *also;
-	page->saves_begun++;
+	struct save *save = heap_alloc(sizeof(*save));
+	*save = (struct save){.page = page, .number = ++page->saves_begun};
+	if (waiter != NULL)
+		save->waiter = *waiter;
 	if (ledger_commit(cx, page->notify->options.ledger, entry, records, also == NULL ? 1 : 2,
-			  saved, page) != RC_OK) {
+			  saved, save) != RC_OK) {
 		log_failure(cx, "a page's step is not recorded");
-		saved(page, RC_BUSY);
+		saved(save, RC_BUSY);
 	}
 	buf_release(&value);
 }
@@ -75,8 +88,8 @@ void notify_put_way(struct buf *out, const char *kind, const char *target, const
 		buf_printf(out, " (%s)", person);
 }
 
-/* The deliveries of one step of the escalation, and the words of it. */
-static void take_step(struct page *page, size_t step, struct buf *words)
+/* The deliveries of one step of the escalation, and the words of it. Returns how many. */
+static size_t take_step(struct page *page, size_t step, struct buf *words)
 {
 	const struct plan *plan = page->notify->plan;
 	const struct escalation *escalation = &plan->escalations[page->run.priority];
@@ -96,6 +109,7 @@ static void take_step(struct page *page, size_t step, struct buf *words)
 		buf_puts(words, "nobody can be reached");
 	if (reach.lacks[0] != '\0')
 		buf_printf(words, " [not by %s]", reach.lacks);
+	return reach.count;
 }
 
 static bool same_way(const struct delivery *a, const struct delivery *b)
@@ -135,8 +149,19 @@ void notify_tell_resolved(struct page *page)
 	}
 }
 
+static size_t take_steps(struct page *page, uint32_t steps, struct buf *words)
+{
+	size_t count = 0;
+	if ((steps & 1) != 0)
+		page->round_from = page->deliveries.n;
+	for (size_t step = 0; step < 32; step++)
+		if ((steps >> step & 1) != 0)
+			count += take_step(page, step, words);
+	return count;
+}
+
 void notify_run_step(struct cx *cx, struct page *page, struct escalate_input input,
-		     struct str actor)
+		     struct str actor, const struct notify_waiter *waiter)
 {
 	struct notify *notify = page->notify;
 	struct buf words = BUF_INIT;
@@ -145,9 +170,7 @@ void notify_run_step(struct cx *cx, struct page *page, struct escalate_input inp
 	notify_arm(page, out.wake);
 	if (out.what == NULL)
 		return;
-	for (size_t step = 0; step < 32; step++)
-		if ((out.steps >> step & 1) != 0)
-			take_step(page, step, &words);
+	size_t reached = take_steps(page, out.steps, &words);
 	if (out.tell_resolved)
 		notify_tell_resolved(page);
 	char *summary =
@@ -158,7 +181,10 @@ void notify_run_step(struct cx *cx, struct page *page, struct escalate_input inp
 				     STR("")};
 	log_info("a page", F_TEXT("page", page->id), F_TEXT("what", summary));
 	buf_release(&words);
-	notify_save(cx, page, &entry, NULL);
+	notify_save(cx, page, &entry, NULL, waiter);
+	if (out.steps != 0 && reached == 0) /* nobody is waited for who was never reached */
+		notify_run_step(cx, page, (struct escalate_input){.event = ESCALATE_UNREACHED},
+				STR("backline"), NULL);
 }
 
 void notify_with_cx(struct notify *notify, void (*work)(struct cx *cx, void *context),
@@ -175,7 +201,7 @@ void notify_with_cx(struct notify *notify, void (*work)(struct cx *cx, void *con
 static void time_came(struct cx *cx, void *context)
 {
 	notify_run_step(cx, context, (struct escalate_input){.event = ESCALATE_TIME},
-			STR("backline"));
+			STR("backline"), NULL);
 }
 
 void notify_page_due(struct loop_timer *timer, void *owner)

@@ -125,7 +125,7 @@ void notify_webhook_build(struct buf *out, const struct notify_message *message)
 		      message->external_url == NULL ? "" : message->external_url);
 	json_put_text(&json, "version", "4");
 	json_put_text(&json, "groupKey", message->group_key == NULL ? "" : message->group_key);
-	json_put_int(&json, "truncatedAlerts", 0);
+	json_put_int(&json, "truncatedAlerts", (int64_t)message->truncated_count);
 	json_end_object(&json);
 }
 

@@ -1,0 +1,336 @@
+/* Pages through their life on a virtual clock: rounds, ways that fail, restarts, a ledger that
+ * refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "notify/notify.h"
+#include "sys/file.h"
+
+#define MINUTE_MS 60000
+
+static struct arena arena;
+static struct cx cx;
+static struct clock turned;
+static struct loop *loop;
+static struct http_client *client;
+static struct ledger *ledger;
+static struct notify *notify;
+static struct plan *plan;
+static char scratch[64], *ledger_path;
+static struct buf seen;
+
+/* "broken" has an address that no mail can go to: refused at once. */
+static struct person broken = {.id = "broken", .email = "nowhere"};
+static struct contact first = {"First", NULL, &broken, NULL};
+static struct contact nobody = {.name = "Nobody"};
+static struct channel mail = {CHANNEL_EMAIL, NULL, NULL}, log_channel = {CHANNEL_LOG, NULL, NULL};
+static struct channel hook = {CHANNEL_WEBHOOK, "hook", NULL};
+static struct escalation_step steps[3];
+
+static int setup(void **state)
+{
+	struct manual_input input = {
+		.document_path = "m.md",
+		.document = STR("# M\n"),
+		.site_path = "s.yaml",
+		.site = STR(
+			"providers:\n  smtp: { url: 'smtp://127.0.0.1:1', from: a@example.org }\n"
+			"  webhooks: { hook: { url: 'http://127.0.0.1:1/' } }\n")};
+	struct diagnostics diagnostics = {0};
+	(void)state;
+	arena_init(&arena, 64 << 20);
+	clock_virtual_init(&turned, (struct wall){1800000000000});
+	cx_init(&cx, &arena, &turned);
+	snprintf(scratch, sizeof(scratch), "/tmp/backline-pages-XXXXXX");
+	assert_non_null(mkdtemp(scratch));
+	ledger_path = file_join(&cx, scratch, "ledger.db");
+	assert_int_equal(manual_compile(&cx, &input, &diagnostics, &plan), RC_OK);
+	for (int p = 0; p < PRIORITIES; p++) {
+		plan->channels[p] = (struct priority_channels){0};
+		plan->escalations[p] = (struct escalation){0};
+	}
+	steps[0] = (struct escalation_step){.contact = &first, .text = "First"};
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	plan_unref(&plan);
+	assert_int_equal(file_remove_tree(&cx, scratch), RC_OK);
+	arena_release(&arena);
+	buf_release(&seen);
+	return 0;
+}
+
+static void reach_by(enum priority priority, struct channel *channel, size_t step_count)
+{
+	plan->channels[priority] =
+		(struct priority_channels){.channels = channel, .channel_count = channel != NULL};
+	plan->escalations[priority] = (struct escalation){.steps = steps, .step_count = step_count};
+}
+
+static void open_all(void)
+{
+	assert_int_equal(loop_open(&cx, &turned, &loop), RC_OK);
+	assert_int_equal(ledger_open(&cx, loop, ledger_path, &ledger), RC_OK);
+	assert_int_equal(http_client_open(&cx, loop, &client), RC_OK);
+	struct notify_options options = {loop, client, ledger, "http://127.0.0.1:7080"};
+	assert_int_equal(notify_open(&cx, &options, &notify), RC_OK);
+	notify_set_plan(notify, plan);
+}
+
+static void close_all(void)
+{
+	notify_stop(notify);
+	if (client != NULL)
+		http_client_close(&client);
+	notify_close(&notify);
+	ledger_close(&ledger);
+	loop_close(&loop);
+}
+
+/* Until nothing is to be done at this instant, and nothing is under way. */
+static void settle(void)
+{
+	struct ledger_stats stats;
+	do {
+		uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+		ledger_stats(ledger, &stats);
+	} while (loop_jobs_pending(loop) || stats.waiting > 0 || loop_outside_count(loop) > 0 ||
+		 loop_next_due(loop).ns <= clock_mono(&turned).ns);
+}
+
+static void turn(int64_t minutes)
+{
+	clock_virtual_advance(&turned, (struct dur){minutes * MINUTE_MS});
+	loop_clock_turned(loop);
+	settle();
+}
+
+static void say(const char *priority, const char *instance, bool resolved)
+{
+	struct notify_event event = {
+		.rule_id = STR("r"), .resolved = resolved, .since = clock_wall(&turned)};
+	assert_int_equal(labels_of(&cx, &event.labels, "alertname", "High", "priority", priority,
+				   "instance", instance, NULL),
+			 RC_OK);
+	notify_alert(notify, &event);
+}
+
+/* "0 email failed;0 log delivered;" of the newest page, by step. */
+static void put_deliveries(void *context, const struct notify_page_view *page)
+{
+	(void)context;
+	if (seen.length > 0)
+		return;
+	for (size_t i = 0; i < page->delivery_count; i++)
+		buf_printf(&seen, "%zu %s %s;", page->deliveries[i].step, page->deliveries[i].kind,
+			   page->deliveries[i].state);
+}
+
+static const char *deliveries(void)
+{
+	buf_clear(&seen);
+	notify_each_page(notify, put_deliveries, NULL);
+	return buf_str(&seen).p;
+}
+
+static void a_second_round_has_its_other_ways_again(void **state)
+{
+	(void)state;
+	reach_by(PRIORITY_CRITICAL, &mail, 1);
+	reach_by(PRIORITY_LOW, &log_channel, 0);
+	plan->escalations[PRIORITY_CRITICAL].repage_after.ms = 30LL * MINUTE_MS;
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	settle();
+	assert_string_equal(deliveries(), "0 email failed;0 log delivered;");
+	turn(31);
+	assert_string_equal(deliveries(),
+			    "0 email failed;0 log delivered;0 email failed;0 log delivered;");
+	close_all();
+}
+
+static void a_second_round_that_reaches_nobody_escalates_at_once(void **state)
+{
+	(void)state;
+	struct person other = {.id = "other", .email = "elsewhere"};
+	struct contact second = {"Second", NULL, &other, NULL};
+	steps[1] = (struct escalation_step){WAIT_ACKNOWLEDGED, {5 * MINUTE_MS}, &second, "S", NULL};
+	reach_by(PRIORITY_CRITICAL, &log_channel, 2);
+	plan->escalations[PRIORITY_CRITICAL].repage_after.ms = 30LL * MINUTE_MS;
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	settle();
+	assert_int_equal(notify_acknowledge(&cx, notify, STR("P-1"), STR("anna"), NULL, NULL),
+			 RC_OK);
+	plan->channels[PRIORITY_CRITICAL].channels = &mail;
+	turn(31);
+	assert_string_equal(deliveries(), "0 log delivered;0 email failed;1 email failed;");
+	close_all();
+}
+
+static void a_step_that_has_nobody_is_not_waited_for(void **state)
+{
+	(void)state;
+	steps[0] = (struct escalation_step){.contact = &nobody, .text = "Nobody"};
+	steps[1] = (struct escalation_step){WAIT_ACKNOWLEDGED, {5 * MINUTE_MS}, &first, "F", NULL};
+	reach_by(PRIORITY_CRITICAL, &mail, 2);
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	settle();
+	assert_string_equal(deliveries(), "1 email failed;");
+	close_all();
+}
+
+static void alerts_without_number_are_one_page_that_goes_out(void **state)
+{
+	(void)state;
+	char instance[100100];
+	reach_by(PRIORITY_CRITICAL, &log_channel, 0);
+	open_all();
+	notify_resume(notify);
+	for (int i = 0; i < 5000; i++) {
+		struct arena_mark mark = arena_mark(&arena);
+		snprintf(instance, sizeof(instance), i < 100 ? "%0100000d" : "%0100d", i);
+		say("critical", instance, false);
+		arena_rewind(&arena, mark);
+	}
+	settle();
+	assert_string_equal(deliveries(), "0 log delivered;");
+	close_all();
+}
+
+static void a_clock_that_was_set_back_over_a_restart_delays_no_step(void **state)
+{
+	(void)state;
+	steps[1] = (struct escalation_step){WAIT_ACKNOWLEDGED, {5 * MINUTE_MS}, &first, "S", NULL};
+	reach_by(PRIORITY_CRITICAL, &log_channel, 2);
+	plan->providers.smtp.url = NULL;
+	steps[1].contact = &nobody;
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	settle();
+	close_all();
+	clock_virtual_jump_wall(&turned, (struct dur){-86400000});
+	open_all();
+	say("critical", "a", false);
+	notify_resume(notify);
+	settle();
+	turn(6);
+	struct ledger_row *rows;
+	size_t count;
+	struct ledger_filter filter = {.kind = "page", .limit = 10};
+	assert_int_equal(ledger_read(&cx, ledger_path, &filter, &rows, &count), RC_OK);
+	assert_true(str_starts(rows[0].summary, STR("escalated")));
+	close_all();
+}
+
+/* Whatever the ledger holds at any instant, a restart from it reaches somebody. */
+static void between_two_commits_no_way_is_given_up_without_the_next(void **state)
+{
+	(void)state;
+	reach_by(PRIORITY_CRITICAL, &mail, 1);
+	reach_by(PRIORITY_LOW, &hook, 0);
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	struct ledger_stats stats;
+	do {
+		struct ledger_record *records;
+		size_t count;
+		uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+		ledger_stats(ledger, &stats);
+		for (int i = 0; i < 200; i++) {
+			struct arena_mark mark = arena_mark(&arena);
+			assert_int_equal(ledger_records(&cx, ledger, STR("page"), &records, &count),
+					 RC_OK);
+			if (count == 1 && str_find(records[0].value, STR("failed")) >= 0)
+				assert_true(str_find(records[0].value, STR("hook")) >= 0);
+			arena_rewind(&arena, mark);
+		}
+	} while (loop_jobs_pending(loop) || stats.waiting > 0 ||
+		 loop_next_due(loop).ns <= clock_mono(&turned).ns);
+	close_all();
+}
+
+static void what_comes_while_it_ends_is_sent_after_the_next_start(void **state)
+{
+	(void)state;
+	reach_by(PRIORITY_CRITICAL, &hook, 0);
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	settle(); /* refused by nobody listening: it waits for its next try */
+	notify_stop(notify);
+	http_client_close(&client);
+	say("low", "b", false);
+	turn(1);
+	assert_string_equal(deliveries(), "0 webhook waiting;");
+	close_all();
+	plan->channels[PRIORITY_CRITICAL].channels = &log_channel;
+	open_all();
+	say("critical", "a", false);
+	notify_resume(notify);
+	for (int i = 0; i < 8; i++)
+		turn(5);
+	assert_string_equal(deliveries(), "0 webhook failed;0 log delivered;");
+	close_all();
+}
+
+static void note_rc(void *context, enum rc rc)
+{
+	*(enum rc *)context = rc;
+}
+
+static void an_answer_that_is_not_recorded_is_told_so(void **state)
+{
+	(void)state;
+	enum rc rc = RC_INTERNAL;
+	sqlite3 *db;
+	reach_by(PRIORITY_CRITICAL, &log_channel, 0);
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	settle();
+	assert_int_equal(sqlite3_open(ledger_path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db,
+				      "CREATE TRIGGER t BEFORE UPDATE ON record BEGIN SELECT "
+				      "RAISE(ABORT, 'refused'); END",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(notify_acknowledge(&cx, notify, STR("P-1"), STR("anna"), note_rc, &rc),
+			 RC_OK);
+	settle();
+	assert_int_not_equal(rc, RC_OK);
+	close_all();
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(a_second_round_has_its_other_ways_again),
+		CASE(a_second_round_that_reaches_nobody_escalates_at_once),
+		CASE(a_step_that_has_nobody_is_not_waited_for),
+		CASE(alerts_without_number_are_one_page_that_goes_out),
+		CASE(a_clock_that_was_set_back_over_a_restart_delays_no_step),
+		CASE(between_two_commits_no_way_is_given_up_without_the_next),
+		CASE(what_comes_while_it_ends_is_sent_after_the_next_start),
+		CASE(an_answer_that_is_not_recorded_is_told_so),
+	};
+	return cmocka_run_group_tests_name("pages", tests, NULL, NULL);
+}
