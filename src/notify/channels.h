@@ -33,7 +33,7 @@ struct notify_message {
 	const char *limit;         /* "> 1 s" */
 	const char *clause;        /* the manual's line that demands this */
 	const char *clause_at;     /* "Monitoring and Alerting / Thresholds, line 152" */
-	struct wall since;
+	struct wall since, opened; /* of the worst alert; of the page */
 	const char *link;          /* capability address that acknowledges */
 	const char *next_who;      /* reached when nobody answers; NULL nobody */
 	struct dur next_after;     /* from now */

@@ -117,6 +117,7 @@ enum rc notify_compose(struct cx *cx, const struct delivery *d, const struct pla
 		.clause_at =
 			limit == NULL || limit->promise == NULL ? NULL : limit->promise->heading,
 		.since = worst == NULL ? page->opened : worst->since,
+		.opened = page->opened,
 		.external_url = external_url,
 		.thread = thread_of(d)};
 	if (out->delivery_id == NULL)

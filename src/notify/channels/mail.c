@@ -148,8 +148,10 @@ static void html_line(void *context, const char *label, struct str value)
 	buf_puts(out, is_link ? "</a></td></tr>\n" : "</td></tr>\n");
 }
 
-/* An id as part of a Message-ID: letters, digits, '-' and '_'; anything else becomes '-'. */
-static void put_id(struct buf *out, const char *id)
+/* An id as part of a Message-ID: letters, digits, '-' and '_'; anything else becomes '-'. When the
+ * page was opened makes it no other's: numbers begin anew with a new ledger, and a server that has
+ * seen an id may drop the mail. */
+static void put_id(struct buf *out, const char *id, struct wall opened)
 {
 	for (size_t i = 0; id[i] != '\0' && i < 64; i++) {
 		char byte = id[i];
@@ -157,6 +159,7 @@ static void put_id(struct buf *out, const char *id)
 			     (byte >= 'a' && byte <= 'z') || byte == '_';
 		buf_putc(out, plain ? byte : '-');
 	}
+	buf_printf(out, ".%llx", (unsigned long long)opened.ms);
 }
 
 static void put_date(struct buf *out, struct wall now)
@@ -180,11 +183,11 @@ static void put_head(struct buf *out, const struct notify_message *message, cons
 	put_header(out, "To", str_of(message->target));
 	put_header(out, "Subject", subject);
 	buf_puts(out, "Message-ID: <delivery.");
-	put_id(out, message->delivery_id);
+	put_id(out, message->delivery_id, message->opened);
 	buf_printf(out, "@%s>\r\n", domain);
 	for (int i = 0; i < 2; i++) {
 		buf_puts(out, i == 0 ? "In-Reply-To: <page." : "References: <page.");
-		put_id(out, message->page_id);
+		put_id(out, message->page_id, message->opened);
 		buf_printf(out, "@%s>\r\n", domain);
 	}
 	buf_puts(out, "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"

@@ -46,6 +46,7 @@ static struct notify_message page(void)
 				       .limit = "> 1 s",
 				       .clause = "API Response Time: critical > 1s",
 				       .since = {now.ms - 120000},
+				       .opened = {0x18d2},
 				       .link = "https://ops.example.org/a/abc",
 				       .next_who = "Tech Lead",
 				       .next_after = {300000}};
@@ -66,9 +67,9 @@ static void mail_head_is_exact(void **state)
 				   "From: backline@example.org\r\n"
 				   "To: ops1@example.org\r\n"
 				   "Subject: [CRITICAL] API Response Time 1.38 s > 1 s on api\r\n"
-				   "Message-ID: <delivery.d7@example.org>\r\n"
-				   "In-Reply-To: <page.p3@example.org>\r\n"
-				   "References: <page.p3@example.org>\r\n"
+				   "Message-ID: <delivery.d7.18d2@example.org>\r\n"
+				   "In-Reply-To: <page.p3.18d2@example.org>\r\n"
+				   "References: <page.p3.18d2@example.org>\r\n"
 				   "Auto-Submitted: auto-generated\r\n"
 				   "MIME-Version: 1.0\r\n";
 	struct str text = mail(&out, &message);
