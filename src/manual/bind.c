@@ -262,7 +262,7 @@ static void bind_escalations(struct compiler *c)
 	struct plan *plan = c->plan;
 	for (int p = 0; p < PRIORITIES; p++) {
 		struct escalation *escalation = &plan->escalations[p];
-		if (escalation->repage_after.ms > 0 && c->repage_after.ms > 0)
+		if (escalation->repage_after.ms > 0 && c->repage_after.ms >= 0)
 			escalation->repage_after = c->repage_after;
 		for (size_t i = 0; i < escalation->step_count; i++)
 			bind_step(c, escalation, &escalation->steps[i],

@@ -60,7 +60,7 @@ struct compiler {
 	/* pointed to while they still grow, so these stand in place: see COMPILER_*_LIMIT */
 	struct dur scrape_interval, evaluate_interval;
 	struct dur
-		repage_after; /* as the policy says; 0: as it is read where the manual is silent */
+		repage_after; /* as the policy says; -1: as it is read where the manual is silent */
 };
 
 /* Deep in the plan's arena; aborts never, returns "" when the budget is out (the compile then

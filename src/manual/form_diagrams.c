@@ -1,6 +1,4 @@
 /* Mermaid diagrams: one whose root is an alert is the escalation, every other is a workflow. */
-#include <stdlib.h>
-
 #include "manual/compiler.h"
 #include "manual/mermaid.h"
 
@@ -228,18 +226,33 @@ static void follow_decision(struct steps *steps, size_t decision, struct dur bas
 	}
 }
 
+/* What is drawn behind a step without a question between is done with it. */
 static void follow(struct steps *steps, size_t node, struct dur base, int depth)
 {
 	const struct mermaid *m = steps->d->m;
-	for (size_t e = 0; e < m->edge_count && depth < 16; e++)
-		if (m->edges[e].from == node && m->nodes[m->edges[e].to].is_decision)
+	enum escalation_wait wait = steps->list[steps->count - 1].wait;
+	for (size_t e = 0; e < m->edge_count && depth < 16; e++) {
+		if (m->edges[e].from != node)
+			continue;
+		if (m->nodes[m->edges[e].to].is_decision) {
 			follow_decision(steps, m->edges[e].to, base, depth);
+		} else {
+			add_step(steps, m->edges[e].to, wait, base);
+			follow(steps, m->edges[e].to, base, depth + 1);
+		}
+	}
 }
 
-static int by_after(const void *a, const void *b)
+/* Those of one time stay as they are drawn. */
+static void sort_steps(struct steps *steps)
 {
-	const struct escalation_step *left = a, *right = b;
-	return (left->after.ms > right->after.ms) - (left->after.ms < right->after.ms);
+	for (size_t i = 1; i < steps->count; i++) {
+		struct escalation_step step = steps->list[i];
+		size_t at = i;
+		for (; at > 0 && steps->list[at - 1].after.ms > step.after.ms; at--)
+			steps->list[at] = steps->list[at - 1];
+		steps->list[at] = step;
+	}
 }
 
 static void take_priority(const struct drawing *d, enum priority priority,
@@ -249,8 +262,15 @@ static void take_priority(const struct drawing *d, enum priority priority,
 	struct steps steps = {.d = d};
 	add_step(&steps, edge->to, WAIT_NONE, (struct dur){0});
 	follow(&steps, edge->to, (struct dur){0}, 0);
-	qsort(steps.list, steps.count, sizeof(steps.list[0]), by_after);
+	sort_steps(&steps);
 	struct escalation *escalation = &c->plan->escalations[priority];
+	if (escalation->step_count > 0) {
+		compiler_error(
+			c, place_of(d, edge->line),
+			"Keep one arrow for each priority; draw what is done with it behind.",
+			"the escalation of '%s' is drawn twice", priority_name(priority));
+		return;
+	}
 	escalation->steps = cx_array(&c->plan_cx, steps.count, sizeof(steps.list[0]));
 	if (escalation->steps == NULL)
 		return;

@@ -37,12 +37,18 @@ static bool read_time(const struct reading *r, const struct conf_node *node, con
 
 /* ---- hold: one time for all, or a map by alert type ---- */
 
-static void set_holds(struct compiler *c, struct str alert_type, struct dur hold)
+/* Whether any threshold has that type. */
+static bool set_holds(struct compiler *c, struct str alert_type, struct dur hold)
 {
-	for (size_t i = 0; i < c->thresholds.n; i++)
-		if (alert_type.p == NULL ||
-		    str_eq_nocase(alert_type, str_of(c->thresholds.v[i].alert_type)))
-			c->thresholds.v[i].hold = hold;
+	bool found = false;
+	for (size_t i = 0; i < c->thresholds.n; i++) {
+		if (alert_type.p != NULL &&
+		    !str_eq_nocase(alert_type, str_of(c->thresholds.v[i].alert_type)))
+			continue;
+		c->thresholds.v[i].hold = hold;
+		found = true;
+	}
+	return found;
 }
 
 static void take_hold(const struct reading *r, const struct conf_node *node)
@@ -50,12 +56,17 @@ static void take_hold(const struct reading *r, const struct conf_node *node)
 	struct dur hold;
 	if (node->kind != CONF_MAP) {
 		if (read_time(r, node, "hold", &hold))
-			set_holds(r->c, (struct str){0}, hold);
+			(void)set_holds(r->c, (struct str){0}, hold);
 		return;
 	}
-	for (size_t i = 0; i < node->entry_count; i++)
-		if (read_time(r, node->entries[i].value, "hold", &hold))
-			set_holds(r->c, node->entries[i].key, hold);
+	for (size_t i = 0; i < node->entry_count; i++) {
+		const struct conf_entry *entry = &node->entries[i];
+		if (read_time(r, entry->value, "hold", &hold) && !set_holds(r->c, entry->key, hold))
+			compiler_error(r->c, place_of(r, entry->line, entry->column),
+				       "Name a type of its tables of limits, such as Resource.",
+				       "the manual has no limits of type '" STR_FMT "'",
+				       STR_ARG(entry->key));
+	}
 }
 
 /* ---- limits: by metric ---- */

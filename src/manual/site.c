@@ -9,8 +9,9 @@
 #define WEBHOOKS_LIMIT 16
 
 struct site {
-	const char *name, *timezone, *public_url;
-	const struct conf_node *contacts, *people, *oncall, *components, *providers, *intervals;
+	const char *name;
+	const struct conf_node *timezone, *public_url, *contacts, *people, *oncall, *components,
+		*providers, *intervals;
 	struct policy policy;
 };
 
@@ -20,8 +21,8 @@ struct site {
 	}
 static const struct conf_key site_keys[] = {
 	KEY("site", CONF_TEXT, name, "the name of what is operated"),
-	KEY("timezone", CONF_TEXT, timezone, "UTC"),
-	KEY("public_url", CONF_TEXT, public_url, "the address people reach Backline by"),
+	KEY("timezone", CONF_NODE, timezone, "UTC"),
+	KEY("public_url", CONF_NODE, public_url, "the address people reach Backline by"),
 	KEY("contacts", CONF_NODE, contacts, "names of the document: a person, or oncall.NAME"),
 	KEY("people", CONF_NODE, people, "who is who, and how to reach them"),
 	KEY("oncall", CONF_NODE, oncall, "who is on call, in turns"),
@@ -224,6 +225,10 @@ static void read_contacts(struct reader *r, const struct conf_node *node)
 					contact->oncall = &c->plan->oncalls[o];
 		} else if (memchr(target.p, '@', target.n) != NULL) {
 			contact->mail_group = compiler_text(c, target);
+			if (!clean_address(contact->mail_group))
+				compiler_error(c, entry_place(entry), "Write name@host.",
+					       "contact '%s' has a bad address '%s'", contact->name,
+					       contact->mail_group);
 		} else {
 			contact->person = person_named(c->plan, target);
 		}
@@ -339,6 +344,15 @@ static void read_kind(struct reader *r, struct component *component,
 			       text->tier);
 }
 
+/* NULL stands for a key that is not there. */
+static void check_http(struct reader *r, const struct conf_node *node, const char *what,
+		       const char *url)
+{
+	if (url != NULL && !is_address(url))
+		compiler_error(r->c, node_place(node), "Write http://... or https://...",
+			       "%s has an address that is not HTTP", what);
+}
+
 static void make_jobs(struct reader *r, struct component *component,
 		      const struct component_text *text)
 {
@@ -391,6 +405,10 @@ static enum rc read_component(struct reader *r, const struct conf_entry *entry)
 				       r->c->cx->err.message);
 		regex_free(regex);
 	}
+	if (text.agent != NULL && strcmp(text.agent, "local") != 0)
+		compiler_error(r->c, component->place, "There is 'local', this host itself.",
+			       "component '%s' has the unknown agent '%s'", component->id,
+			       text.agent);
 	read_kind(r, component, &text);
 	make_jobs(r, component, &text);
 	return RC_OK;
@@ -413,6 +431,11 @@ static void read_needs(struct reader *r, const struct conf_entry *entry)
 			needs = map->entries[i].value;
 	if (needs == NULL || component == NULL)
 		return;
+	if (needs->kind != CONF_LIST) {
+		compiler_error(r->c, node_place(needs), "needs: [component, component]",
+			       "the needs of '%s' must be a list", component->id);
+		return;
+	}
 	component->needs =
 		cx_array(&r->c->plan_cx, needs->item_count + 1, sizeof(*component->needs));
 	for (size_t i = 0; component->needs != NULL && i < needs->item_count; i++) {
@@ -507,16 +530,35 @@ static enum rc read_webhooks(struct reader *r, const struct conf_node *node,
 	};
 	if (!is_map(r, node, "webhooks"))
 		return RC_OK;
+	if (node->entry_count > WEBHOOKS_LIMIT)
+		return cx_fail(r->c->cx, RC_LIMIT, "more than %d webhooks", WEBHOOKS_LIMIT);
 	providers->webhooks =
 		cx_array(&r->c->plan_cx, node->entry_count, sizeof(*providers->webhooks));
-	for (size_t i = 0;
-	     providers->webhooks != NULL && i < node->entry_count && i < WEBHOOKS_LIMIT; i++) {
+	for (size_t i = 0; providers->webhooks != NULL && i < node->entry_count; i++) {
 		__typeof__(providers->webhooks) webhook =
 			&providers->webhooks[providers->webhook_count++];
 		webhook->name = compiler_text(r->c, node->entries[i].key);
 		TRY(READ(r, node->entries[i].value, "a webhook", keys, webhook));
+		check_http(r, node->entries[i].value,
+			   compiler_format(r->c, "webhook '%s'", webhook->name), webhook->url);
 	}
 	return RC_OK;
+}
+
+/* What would fail only when somebody has to be woken. */
+static void check_providers(struct reader *r, const struct provider_nodes *nodes)
+{
+	const struct providers *p = &r->c->plan->providers;
+	if (p->smtp.url != NULL && strncmp(p->smtp.url, "smtp://", 7) != 0 &&
+	    strncmp(p->smtp.url, "smtps://", 8) != 0)
+		compiler_error(r->c, node_place(nodes->smtp),
+			       "Write smtp://host:587 or smtps://host:465.",
+			       "smtp has an address that is not smtp:// or smtps://");
+	if (p->smtp.from != NULL && !clean_address(p->smtp.from))
+		compiler_error(r->c, node_place(nodes->smtp), "Write name@host.",
+			       "smtp has a bad sender '%s'", p->smtp.from);
+	check_http(r, nodes->slack, "slack", p->slack.webhook_url);
+	check_http(r, nodes->slack, "slack", p->slack.api_url);
 }
 
 static enum rc read_providers(struct reader *r, const struct conf_node *node)
@@ -538,7 +580,41 @@ static enum rc read_providers(struct reader *r, const struct conf_node *node)
 	TRY(READ(r, nodes.slack, "slack", slack_keys, providers));
 	TRY(READ(r, nodes.twilio, "twilio", twilio_keys, providers));
 	TRY(READ(r, nodes.telegram, "telegram", telegram_keys, providers));
+	check_providers(r, &nodes);
 	return read_webhooks(r, nodes.webhooks, providers);
+}
+
+/* ---- the site itself ---- */
+
+/* The links of messages are made of it: what browsers cannot open, or with a slash too many,
+ * answers nobody. */
+static const char *read_public_url(struct reader *r, const struct conf_node *node)
+{
+	if (node == NULL || (node->kind == CONF_SCALAR && node->text.n == 0))
+		return NULL;
+	struct str url = node->text;
+	bool fine = node->kind == CONF_SCALAR;
+	for (size_t i = 0; i < url.n; i++)
+		fine = fine && (unsigned char)url.p[i] > ' ' && (unsigned char)url.p[i] < 0x7f &&
+		       strchr("?#\"<>@\\", url.p[i]) == NULL;
+	while (str_ends(url, STR("/")))
+		url.n--;
+	const char *text = compiler_text(r->c, url);
+	const char *host = strstr(text, "://");
+	if (!fine || !is_address(text) || host == NULL || strspn(host + 3, "/:") > 0 ||
+	    host[3] == '\0')
+		compiler_error(r->c, node_place(node), "Write https://host, as in a browser.",
+			       "'" STR_FMT "' is no address that people can open",
+			       STR_ARG(node->text));
+	return text;
+}
+
+static void check_timezone(struct reader *r, const struct conf_node *node)
+{
+	if (node != NULL && node->text.n > 0 && !str_eq_nocase(node->text, STR("UTC")))
+		compiler_error(r->c, node_place(node),
+			       "Times of the manual are read and shown in UTC.",
+			       "the time zone '" STR_FMT "' is not UTC", STR_ARG(node->text));
 }
 
 enum rc compiler_read_site(struct compiler *c)
@@ -552,7 +628,8 @@ enum rc compiler_read_site(struct compiler *c)
 	TRY(READ(&r, root, "the site file", site_keys, &site));
 	if (site.name != NULL)
 		c->plan->site_name = site.name;
-	c->plan->public_url = site.public_url;
+	c->plan->public_url = read_public_url(&r, site.public_url);
+	check_timezone(&r, site.timezone);
 	const struct conf_key intervals[] = {
 		{"scrape", CONF_DURATION, offsetof(struct compiler, scrape_interval), "15s", false},
 		{"evaluate", CONF_DURATION, offsetof(struct compiler, evaluate_interval), "15s",

@@ -101,7 +101,8 @@ void notify_reach(const struct plan *plan, enum priority priority, size_t step, 
 	const struct contact *contact = contact_of(plan, priority, step);
 	*out = (struct reach){0};
 	bool unusable = add_person(plan, list, contact, at, out);
-	if (unusable || (step > 0 && out->count == 0))
+	bool is_last = step > 0 || list->channel_count == 0; /* nothing comes below */
+	if (unusable || (is_last && out->count == 0))
 		add_mail(plan, contact, at, out);
 	for (size_t i = 0; step == 0 && i < list->channel_count; i++) {
 		const struct channel *channel = &list->channels[i];

@@ -326,6 +326,30 @@ static const struct bad bads[] = {
 	 "limits: { CPU Usage: { warning: '> 95%' } }\n",
 	 "warning of 'CPU Usage': warning is beyond critical: '> 95%'"},
 	{"# M\n", "hold: soon\n", "'hold' is not a time"},
+	{TABLE "| CPU Usage | > 70% | > 90% | Resource |\n", "hold: { Resuorce: 1m }\n",
+	 "the manual has no limits of type 'Resuorce'"},
+	{"# M\n", "timezone: Europe/Berlin\n", "the time zone 'Europe/Berlin' is not UTC"},
+	{"# M\n", "public_url: ops.example.org\n",
+	 "'ops.example.org' is no address that people can open"},
+	{"# M\n", "public_url: 'https://'\n", "'https://' is no address that people can open"},
+	{"# M\n", "contacts: { Manager: 'boss@ example.org' }\n",
+	 "contact 'Manager' has a bad address 'boss@ example.org'"},
+	{"# M\n", "components:\n  a: { kind: web, needs: b }\n  b: { kind: web }\n",
+	 "the needs of 'a' must be a list"},
+	{"# M\n", "components:\n  a: { kind: host, agent: elsewhere }\n",
+	 "component 'a' has the unknown agent 'elsewhere'"},
+	{"# M\n", "providers: { smtp: { url: 'mail.example.org:587', from: a@x.org } }\n",
+	 "smtp has an address that is not smtp:// or smtps://"},
+	{"# M\n", "providers: { smtp: { url: 'smtp://x', from: ops } }\n",
+	 "smtp has a bad sender 'ops'"},
+	{"# M\n", "providers: { slack: { webhook_url: 'hooks.slack.com/x' } }\n",
+	 "slack has an address that is not HTTP"},
+	{"# M\n", "providers: { webhooks: { a: { url: 'ftp://x' } } }\n",
+	 "webhook 'a' has an address that is not HTTP"},
+	{"# M\n\n## E\n\n```mermaid\ngraph TD\n A[Alert] --> B{Level}\n B -->|Critical| C[Ops "
+	 "SMS]\n"
+	 " B -->|Critical| D[Boss call]\n```\n",
+	 NULL, "the escalation of 'critical' is drawn twice"},
 	{"# M\n", "intervals: { scrape: fast }\n", "'scrape' is not a time"},
 	{"# M\n", "site: [\n", NULL},
 	{"# M\n", "a: &x 1\nb: *x\n", NULL},
@@ -362,6 +386,41 @@ static void escalation_to_nobody_is_an_error_with_a_site(void **state)
 		"people: { a: { email: a@x.org } }\n"
 		"contacts: { Ops Team: a, Secondary Contact: a, Manager: a, Team Lead: a }\n");
 	assert_non_null(plan);
+	plan_unref(&plan);
+}
+
+/* What is drawn behind a step, without a question between, is done with it. */
+static void no_step_of_an_escalation_is_left_out(void **state)
+{
+	(void)state;
+	struct plan *plan = compile(
+		STR("# M\n\n## E\n\n```mermaid\ngraph TD\n A[Alert] --> B{Level}\n"
+		    " B -->|High| C[Ops Email]\n C --> D[Lead Slack]\n D --> E{Acknowledged?}\n"
+		    " E -->|No - 5 min| F[Manager Email]\n F --> G[Owner Email]\n```\n"),
+		NULL);
+	assert_non_null(plan);
+	const struct escalation *escalation = &plan->escalations[PRIORITY_HIGH];
+	static const char *const texts[] = {"Ops Email", "Lead Slack", "Manager Email",
+					    "Owner Email"};
+	assert_int_equal(escalation->step_count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_string_equal(escalation->steps[i].text, texts[i]);
+		assert_int_equal(escalation->steps[i].after.ms, i < 2 ? 0 : 300000);
+		assert_int_equal(escalation->steps[i].wait, i < 2 ? WAIT_NONE : WAIT_ACKNOWLEDGED);
+	}
+	plan_unref(&plan);
+}
+
+static void an_address_ends_without_a_slash_and_no_time_is_a_time(void **state)
+{
+	(void)state;
+	struct plan *plan =
+		compile(STR("# M\n\n## E\n\n```mermaid\ngraph TD\n A[Alert] --> B{Level}\n"
+			    " B -->|Critical| C[Email channel]\n```\n"),
+			"public_url: https://ops.example.org/backline/\nrepage_after: 0s\n");
+	assert_non_null(plan);
+	assert_string_equal(plan->public_url, "https://ops.example.org/backline");
+	assert_int_equal(plan->escalations[PRIORITY_CRITICAL].repage_after.ms, 0);
 	plan_unref(&plan);
 }
 
@@ -412,6 +471,8 @@ int main(void)
 		CASE(a_second_manual_compiles),
 		CASE(what_is_wrong_is_said_where_it_stands),
 		CASE(escalation_to_nobody_is_an_error_with_a_site),
+		CASE(no_step_of_an_escalation_is_left_out),
+		CASE(an_address_ends_without_a_slash_and_no_time_is_a_time),
 		CASE(policy_stands_in_the_document_or_the_site_file),
 		CASE(the_turn_on_call_follows_the_calendar),
 	};
