@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/units.h"
 #include "sys/file.h"
 #include "web/chart.h"
@@ -76,9 +77,20 @@ static enum rc overview_run(struct cx *cx, struct loop_job *job)
 	o->histories = cx_array(cx, o->plan->threshold_count + 1, sizeof(*o->histories));
 	if (o->histories == NULL)
 		return RC_LIMIT;
-	for (size_t i = 0; i < o->plan->threshold_count; i++)
-		TRY(read_history(cx, o, i));
-	return read_marks(cx, o);
+	/* a measure that cannot be drawn is a gap: who is woken needs the rest of the page */
+	for (size_t i = 0; i < o->plan->threshold_count; i++) {
+		struct arena_mark mark = arena_mark(cx->arena);
+		if (read_history(cx, o, i) != RC_OK)
+			log_failure(cx, "a measure's last hour cannot be read");
+		cx_clear(cx);
+		arena_rewind(cx->arena, mark);
+	}
+	if (read_marks(cx, o) != RC_OK) {
+		log_failure(cx, "deploys cannot be read");
+		cx_clear(cx);
+		o->mark_count = 0;
+	}
+	return RC_OK;
 }
 
 /* ---- thresholds ---- */
