@@ -180,6 +180,7 @@ static struct plan *present_plan(void *context)
 	return ((struct app *)context)->plan;
 }
 
+/* The check may fail, this may not: what one part cannot take keeps the plan from no other. */
 static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
 {
 	if (app->plan != NULL)
@@ -187,9 +188,14 @@ static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
 	app->plan = plan;
 	promise_set_plan(app->promises, plan);
 	notify_set_plan(app->notify, plan);
-	TRY(alert_set_plan(cx, app->alerts, plan));
+	if (alert_set_plan(cx, app->alerts, plan) != RC_OK) {
+		log_failure(cx, "an alert of a rule that is gone is not resolved, or not recorded");
+		cx_clear(cx);
+	}
 	duty_set_plan(app->duties, plan);
 	rules_set_plan(app->rules, plan);
+	if (app->web != NULL)
+		web_set_plan(app->web, plan);
 	return collect_set_plan(cx, app->collect, plan);
 }
 
@@ -385,6 +391,16 @@ static enum rc read_address(struct cx *cx, const char *text, struct web_options 
 	return RC_OK;
 }
 
+/* What a browser on this host opens. */
+static char *our_address(struct cx *cx, const char *address, uint16_t port)
+{
+	bool is_v6 = strchr(address, ':') != NULL;
+	const char *host = strcmp(address, "0.0.0.0") == 0 ? "127.0.0.1"
+			   : strcmp(address, "::") == 0    ? "::1"
+							   : address;
+	return cx_printf(cx, is_v6 ? "http://[%s]:%u" : "http://%s:%u", host, port);
+}
+
 static enum rc open_web(struct cx *cx, struct app *app)
 {
 	const char *auth = invocation_option(app->invocation, "auth");
@@ -405,24 +421,19 @@ static enum rc open_web(struct cx *cx, struct app *app)
 	options.auth_off = auth != NULL;
 	TRY(read_address(cx, invocation_option(app->invocation, "listen"), &options));
 	TRY(web_open(cx, &options, &app->web));
-	char *url =
-		cx_printf(cx, "http://%s:%u",
-			  strcmp(options.address, "0.0.0.0") == 0 ? "127.0.0.1" : options.address,
-			  web_port(app->web));
-	if (url == NULL)
+	char *url = our_address(cx, options.address, web_port(app->web));
+	const char *token = web_first_link(app->web);
+	char *link = url == NULL ? NULL
+				 : cx_printf(cx, "%s/first/%s\n", url, token == NULL ? "" : token);
+	if (link == NULL)
 		return RC_LIMIT;
 	notify_set_external_url(app->notify, url);
-	const char *token = web_first_link(app->web);
-	printf("Backline watches '%s' at http://%s:%u/\n", app->plan->site_name, options.address,
-	       web_port(app->web));
+	printf("Backline watches '%s' at %s/\n", app->plan->site_name, url);
 	if (token != NULL && isatty(STDOUT_FILENO)) {
-		printf("Become the administrator within an hour: http://%s:%u/first/%s\n",
-		       options.address, web_port(app->web), token);
+		printf("Become the administrator within an hour: %s", link);
 	} else if (token != NULL) {
 		char *path = file_join(cx, app->data, "first-link");
-		char *link = cx_printf(cx, "http://%s:%u/first/%s\n", options.address,
-				       web_port(app->web), token);
-		if (path == NULL || link == NULL)
+		if (path == NULL)
 			return RC_LIMIT;
 		TRY(file_write_atomic(cx, path, str_of(link), 0600));
 		printf("The one-time link that makes the administrator stands in %s\n", path);

@@ -36,6 +36,15 @@ void http_guard_header(struct http_guard *guard, struct str name, struct str val
 	}
 }
 
+/* What the site file says people reach us by. */
+static bool is_public(const struct http_guard_rules *rules, struct str name)
+{
+	for (size_t i = 0; i < rules->host_count; i++)
+		if (str_eq_nocase(name, str_of(rules->hosts[i])))
+			return true;
+	return false;
+}
+
 static bool host_accepted(const struct http_guard_rules *rules, struct str host)
 {
 	struct str name = host;
@@ -50,22 +59,31 @@ static bool host_accepted(const struct http_guard_rules *rules, struct str host)
 		name = str_make(host.p, i - 1);
 		break;
 	}
-	if (str_eq_nocase(name, STR("localhost")) || str_is(name, "127.0.0.1") ||
-	    str_is(name, "[::1]") || str_eq(name, str_of(rules->address)))
+	if (is_public(rules, name) || str_eq_nocase(name, STR("localhost")) ||
+	    str_is(name, "127.0.0.1") || str_is(name, "[::1]"))
 		return true;
-	for (size_t i = 0; i < rules->host_count; i++)
-		if (str_eq_nocase(name, str_of(rules->hosts[i])))
-			return true;
-	return false;
+	if (bracket > 0 && name.n > 2) /* ours is kept without them */
+		name = str_make(name.p + 1, name.n - 2);
+	return str_eq(name, str_of(rules->address));
 }
 
-static bool origin_accepted(const struct http_guard_rules *rules, struct str origin)
+/* The same origin: host and port as the request names them. Another port of this machine is another
+ * program, though browsers take it for the same site. A proxy in front may name us otherwise. */
+static bool origin_accepted(const struct http_guard_rules *rules, const struct http_guard *guard)
 {
+	struct str origin = guard->origin, rest = {0};
 	if (str_starts(origin, STR("http://")))
-		return host_accepted(rules, str_skip(origin, 7));
-	if (str_starts(origin, STR("https://")))
-		return host_accepted(rules, str_skip(origin, 8));
-	return false; /* "null" and every other scheme */
+		rest = str_skip(origin, 7);
+	else if (str_starts(origin, STR("https://")))
+		rest = str_skip(origin, 8);
+	else
+		return false; /* "null" and every other scheme */
+	if (guard->host_count == 1 && str_eq_nocase(rest, guard->host))
+		return true;
+	struct str port = rest, name = rest;
+	return (!str_split(&port, ':', &name) || port.p == NULL ||
+		str_to_i64(port, &(int64_t){0})) &&
+	       is_public(rules, name);
 }
 
 static bool all_digits(struct str s)
@@ -125,7 +143,7 @@ int http_guard_check(const struct http_guard *guard, const struct http_guard_rul
 		return *why = "Host is not one of ours; set public_url in the site file", 421;
 	bool safe = str_is(method, "GET") || str_is(method, "HEAD") || str_is(method, "OPTIONS");
 	if (!safe && guard->origin_count > 0 &&
-	    (guard->origin_count > 1 || !origin_accepted(rules, guard->origin)))
+	    (guard->origin_count > 1 || !origin_accepted(rules, guard)))
 		return *why = "Origin is not one of ours", 403;
 	return 0;
 }

@@ -555,6 +555,24 @@ static enum rc start_daemon(struct cx *cx, struct http_server *server, int which
 	return RC_OK;
 }
 
+static void free_hosts(struct http_server *server)
+{
+	for (size_t i = 0; i < server->options.host_count; i++)
+		free(server->hosts[i]);
+	free(server->hosts);
+	server->hosts = NULL;
+}
+
+void http_server_set_hosts(struct http_server *server, const char *const *hosts, size_t count)
+{
+	free_hosts(server);
+	server->hosts = heap_alloc((count + 1) * sizeof(char *));
+	for (size_t i = 0; i < count; i++)
+		server->hosts[i] = heap_copy(hosts[i], strlen(hosts[i]));
+	server->options.hosts = (const char *const *)server->hosts;
+	server->options.host_count = count;
+}
+
 static void set_options(struct http_server *server, const struct http_server_options *given)
 {
 	struct http_server_options *options = &server->options;
@@ -568,10 +586,8 @@ static void set_options(struct http_server *server, const struct http_server_opt
 	server->address = heap_copy(given->address, strlen(given->address));
 	if (given->socket_path != NULL)
 		server->socket_path = heap_copy(given->socket_path, strlen(given->socket_path));
-	server->hosts = heap_alloc((given->host_count + 1) * sizeof(char *));
-	for (size_t i = 0; i < given->host_count; i++)
-		server->hosts[i] = heap_copy(given->hosts[i], strlen(given->hosts[i]));
-	options->hosts = (const char *const *)server->hosts;
+	options->host_count = 0;
+	http_server_set_hosts(server, given->hosts, given->host_count);
 }
 
 enum rc http_server_open(struct cx *cx, struct loop *loop,
@@ -650,9 +666,7 @@ void http_server_close(struct http_server **handle)
 	loop_timer_cancel(server->loop, &server->run_timer);
 	if (server->socket_path != NULL)
 		unlink(server->socket_path);
-	for (size_t i = 0; i < server->options.host_count; i++)
-		free(server->hosts[i]);
-	free(server->hosts);
+	free_hosts(server);
 	free(server->address);
 	free(server->socket_path);
 	server->magic = 0;

@@ -50,6 +50,8 @@ enum rc http_server_open(struct cx *cx, struct loop *loop,
 			 const struct http_server_options *options, const struct http_route *routes,
 			 size_t route_count, struct http_server **out) NODISCARD;
 void http_server_close(struct http_server **server);
+/* In place of the options' hosts; copied. */
+void http_server_set_hosts(struct http_server *server, const char *const *hosts, size_t count);
 uint16_t http_server_port(const struct http_server *server);
 
 /* Valid until the reply. */

@@ -146,6 +146,15 @@ void web_first_page(struct http_request *request, void *context)
 		    "<form method=post><button>Sign in on this browser</button></form></html>"));
 }
 
+/* By the public address, and that is https: the cookie goes by no other way. */
+static bool came_by_https(const struct web *web, const struct http_request *request)
+{
+	const struct plan *plan = web->options.plan(web->options.context);
+	struct str host = http_request_header(request, "Host"), public = web_public_host(plan);
+	return public.n > 0 && str_starts(str_of(plan->public_url), STR("https://")) &&
+	       host.n >= public.n && str_eq_nocase(str_make(host.p, public.n), public);
+}
+
 void web_first_consume(struct http_request *request, void *context)
 {
 	struct web *web = context;
@@ -169,8 +178,9 @@ void web_first_consume(struct http_request *request, void *context)
 				     STR("signed in by the one-time link"), STR("")};
 	if (ledger_append(cx, web->options.ledger, &entry, NULL, NULL) != RC_OK)
 		log_failure(cx, "a sign-in is not on the journal");
-	char *cookie = cx_printf(cx, COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld",
-				 secret, SESSION_MS / 1000);
+	char *cookie =
+		cx_printf(cx, COOKIE "=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%lld%s",
+			  secret, SESSION_MS / 1000, came_by_https(web, request) ? "; Secure" : "");
 	http_reply_header(request, "Set-Cookie", cookie == NULL ? "" : cookie);
 	http_reply_header(request, "Location", "/");
 	http_reply(request, 303, "text/plain", STR("signed in\n"));

@@ -27,6 +27,8 @@ struct web {
 	struct wall started;
 };
 
+/* web.c: the host of public_url, "" without one; brackets of IPv6 stay. */
+struct str web_public_host(const struct plan *plan);
 /* auth.c */
 enum rc web_auth_open(struct cx *cx, struct web *web) NODISCARD;
 enum rc web_authorize(struct cx *cx, const struct http_request *request,

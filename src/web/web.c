@@ -185,20 +185,30 @@ static const struct http_route routes[] = {
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
+struct str web_public_host(const struct plan *plan)
+{
+	const char *host = plan->public_url == NULL ? NULL : strstr(plan->public_url, "://");
+	if (host == NULL)
+		return STR("");
+	host += 3;
+	return str_make(host, host[0] == '[' ? strcspn(host, "]/") + 1 : strcspn(host, ":/"));
+}
+
+void web_set_plan(struct web *web, const struct plan *plan)
+{
+	struct str host = web_public_host(plan);
+	char *name = heap_copy(host.p, host.n);
+	http_server_set_hosts(web->server, (const char *const[]){name}, host.n > 0);
+	free(name);
+}
+
 static enum rc open_server(struct cx *cx, struct web *web)
 {
 	char *socket_path = file_join(cx, web->data_path, "backline.sock");
-	const struct plan *plan = web->options.plan(web->options.context);
-	const char *host = plan->public_url == NULL ? NULL : strstr(plan->public_url, "://");
-	char *name =
-		host == NULL ? NULL : cx_printf(cx, "%.*s", (int)strcspn(host + 3, ":/"), host + 3);
-	const char *hosts[] = {name};
 	struct http_server_options options = {
 		.address = web->options.address,
 		.port = web->options.port,
 		.socket_path = socket_path,
-		.hosts = hosts,
-		.host_count = name != NULL,
 		.authorize = web_authorize,
 		.authorize_context = web,
 	};
@@ -208,7 +218,9 @@ static enum rc open_server(struct cx *cx, struct web *web)
 	memcpy(web->routes, routes, sizeof(routes));
 	for (size_t i = 0; i < ROUTES; i++)
 		web->routes[i].context = web;
-	return http_server_open(cx, web->options.loop, &options, web->routes, ROUTES, &web->server);
+	TRY(http_server_open(cx, web->options.loop, &options, web->routes, ROUTES, &web->server));
+	web_set_plan(web, web->options.plan(web->options.context));
+	return RC_OK;
 }
 
 enum rc web_open(struct cx *cx, const struct web_options *options, struct web **out)

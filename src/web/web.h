@@ -37,6 +37,8 @@ struct web_options {
 
 enum rc web_open(struct cx *cx, const struct web_options *options, struct web **out) NODISCARD;
 void web_close(struct web **web);
+/* A new plan: requests may name its public address. */
+void web_set_plan(struct web *web, const struct plan *plan);
 uint16_t web_port(const struct web *web);
 /* The path of the one-time link that makes the administrator; NULL when there is one already. */
 const char *web_first_link(const struct web *web);

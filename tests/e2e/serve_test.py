@@ -113,6 +113,16 @@ def test_a_saved_manual_is_live_and_a_bad_one_changes_nothing():
         assert limit() == []
 
 
+def test_a_new_public_address_is_taken_with_the_reload():
+    with scratch() as where, Targets() as targets, Backline(where, **write(where, targets)) as b:
+        def status():
+            return request(b.base + "/healthz", headers={"Host": "ops.example.org"})[0]
+        assert status() == 421
+        site = where / "site.yaml"
+        site.write_text("public_url: https://ops.example.org/\n" + site.read_text())
+        wait_until(lambda: status() == 200, "links with the new address are answered", 5)
+
+
 def test_a_sample_that_was_synced_survives_kill_9():
     rounds = 60 if "--long" in sys.argv else 6
     with scratch() as where, Targets() as targets:

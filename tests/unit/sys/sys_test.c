@@ -341,7 +341,10 @@ static const struct guard_case guard_cases[] = {
 	{"POST", "/", {"Host", "localhost", "Transfer-Encoding", "gzip, chunked"}, 400},
 	{"POST", "/", {"Host", "localhost", "Transfer-Encoding", "identity"}, 400},
 	{"POST", "/", {"Host", "localhost", "Transfer-Encoding", "chunked"}, 0},
-	{"POST", "/", {"Host", "localhost", "Origin", "http://localhost:7080"}, 0},
+	{"POST", "/", {"Host", "localhost:7080", "Origin", "http://localhost:7080"}, 0},
+	/* another program of this machine, which a browser takes for the same site */
+	{"POST", "/", {"Host", "localhost:7080", "Origin", "http://localhost:3000"}, 403},
+	{"POST", "/", {"Host", "127.0.0.1:7080", "Origin", "http://localhost:7080"}, 403},
 	{"POST", "/", {"Host", "localhost", "Origin", "https://ops.example.org"}, 0},
 	{"POST", "/", {"Host", "localhost", "Origin", "http://evil.example.org"}, 403},
 	{"POST", "/", {"Host", "localhost", "Origin", "null"}, 403},
@@ -364,6 +367,23 @@ static void malformed_requests_are_refused(void **state)
 			print_error("case %zu: %s %s: %d (%s)\n", i, c->method, c->uri, status,
 				    why == NULL ? "" : why);
 		assert_int_equal(status, c->status);
+	}
+}
+
+static void an_address_of_v6_is_named_in_brackets(void **state)
+{
+	(void)state;
+	struct http_guard_rules rules = {.address = "2001:db8::1"};
+	static const struct {
+		const char *host;
+		int status;
+	} cases[] = {{"[2001:db8::1]:7080", 0}, {"[2001:db8::1]", 0}, {"[2001:db8::2]:7080", 421}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct http_guard guard = {0};
+		const char *why;
+		http_guard_header(&guard, STR("Host"), str_of(cases[i].host));
+		assert_int_equal(http_guard_check(&guard, &rules, STR("GET"), STR("/"), true, &why),
+				 cases[i].status);
 	}
 }
 
@@ -457,6 +477,7 @@ int main(void)
 		CASE(requests_are_routed_and_answered),
 		CASE(the_client_keeps_its_limits),
 		CASE(malformed_requests_are_refused),
+		CASE(an_address_of_v6_is_named_in_brackets),
 		CASE(escapes_are_decoded_or_refused),
 		CASE(a_process_is_fed_heard_and_limited),
 		CASE(a_process_that_hangs_is_ended_with_its_group),
