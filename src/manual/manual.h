@@ -155,10 +155,10 @@ enum job_kind { JOB_HOST, JOB_SCRAPE, JOB_PROBE_HTTP };
 /* One thing to collect. Labels job and instance, plus component, are put on every sample. */
 struct collect_job {
 	enum job_kind kind;
-	const char *name; /* "job" label */
-	const char *instance;
-	const struct component *component; /* NULL for ourselves and plain scrape jobs */
-	const char *url;
+	const char *name;                     /* "job" label */
+	const char *instance;                 /* the address as it may be shown, or a name */
+	const struct component *component;    /* NULL for ourselves and plain scrape jobs */
+	const char *url;                      /* may hold secrets: never shown */
 	struct dur interval, timeout;         /* defaults 15 s, 10 s */
 	size_t body_limit_bytes;              /* default 16 MiB */
 	const char *bearer, *user, *password; /* secrets */

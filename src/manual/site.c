@@ -288,6 +288,21 @@ static bool is_address(const char *url)
 	return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
 }
 
+/* The address as it may be shown: it becomes a label of every sample. Who signs in by it, and its
+ * query, may be secrets. */
+static const char *shown_address(struct compiler *c, const char *url)
+{
+	const char *host = url == NULL ? NULL : strstr(url, "://");
+	if (host == NULL)
+		return url;
+	host += 3;
+	size_t length = strcspn(host, "/?#"), user = 0;
+	for (size_t i = 0; i < length; i++)
+		user = host[i] == '@' ? i + 1 : user;
+	return compiler_format(c, "%.*s%.*s", (int)(host - url), url,
+			       (int)(strcspn(host, "?#") - user), host + user);
+}
+
 static struct collect_job *add_job(struct reader *r, enum job_kind kind,
 				   const struct component *component,
 				   const struct component_text *text, const char *url)
@@ -297,7 +312,7 @@ static struct collect_job *add_job(struct reader *r, enum job_kind kind,
 	*job = (struct collect_job){.kind = kind,
 				    .component = component,
 				    .name = component->id,
-				    .instance = url,
+				    .instance = shown_address(r->c, url),
 				    .url = url,
 				    .body_limit_bytes = 16 << 20,
 				    .interval = text->interval.ms > 0 ? text->interval

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "sys/http_address.h"
 
 #define CLIENT_MAGIC 0xc1e47001U
 #define CONNECTION_CACHE 256
@@ -39,7 +40,7 @@ struct transfer {
 	enum http_address_class address_class;
 	struct buf body, head, upload;
 	size_t upload_at, limit_bytes;
-	bool too_large, refused_address;
+	bool too_large, refused_address, began_public;
 	char tried_address[INET6_ADDRSTRLEN], tls_version[16];
 	char error[CURL_ERROR_SIZE];
 	void (*call_done)(const struct http_answer *answer, void *context);
@@ -62,44 +63,6 @@ static bool is_closing(const struct http_client *client)
 
 /* ---- addresses ---- */
 
-static bool v4_is_public(uint32_t ip)
-{
-	uint32_t a = ip >> 24, b = ip >> 16 & 255;
-	return !(a == 0 || a == 10 || a == 127 || a >= 224 || (a == 100 && b >= 64 && b < 128) ||
-		 (a == 169 && b == 254) || (a == 172 && b >= 16 && b < 32) ||
-		 (a == 192 && b == 168));
-}
-
-/* Link-local metadata services are never a declared target by accident. */
-static bool v4_allowed(enum http_address_class class, uint32_t ip)
-{
-	bool link_local = ip >> 16 == (169u << 8 | 254u);
-	return class == HTTP_DECLARED ? !link_local : v4_is_public(ip);
-}
-
-static bool address_allowed(enum http_address_class class, const struct sockaddr *address)
-{
-	if (address->sa_family == AF_UNIX)
-		return class == HTTP_DECLARED;
-	if (address->sa_family == AF_INET)
-		return v4_allowed(class, ntohl(((const struct sockaddr_in *)(const void *)address)
-						       ->sin_addr.s_addr));
-	if (address->sa_family != AF_INET6)
-		return false;
-	const struct in6_addr *ip =
-		&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-	if (IN6_IS_ADDR_V4MAPPED(ip)) {
-		uint32_t v4;
-		memcpy(&v4, ip->s6_addr + 12, sizeof(v4));
-		return v4_allowed(class, ntohl(v4));
-	}
-	if (IN6_IS_ADDR_LINKLOCAL(ip))
-		return false;
-	bool is_private = IN6_IS_ADDR_LOOPBACK(ip) || IN6_IS_ADDR_UNSPECIFIED(ip) ||
-			  IN6_IS_ADDR_MULTICAST(ip) || (ip->s6_addr[0] & 0xfe) == 0xfc;
-	return class == HTTP_DECLARED || !is_private;
-}
-
 /* curl forgets an address that refuses us. */
 static void note_address(struct transfer *transfer, const struct sockaddr *address)
 {
@@ -116,18 +79,44 @@ static void note_address(struct transfer *transfer, const struct sockaddr *addre
 				sizeof(transfer->tried_address));
 }
 
+static bool is_redirected(const struct transfer *transfer)
+{
+	long redirects = 0;
+	curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+	return redirects > 0;
+}
+
+/* A redirect is the word of who answered: a public server leads nobody into the private network. */
+static bool may_go_to(const struct transfer *transfer, const struct sockaddr *address)
+{
+	bool led = is_redirected(transfer) && transfer->began_public;
+	return http_address_allowed(led ? HTTP_OUTSIDE : transfer->address_class, address);
+}
+
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct transfer *transfer = context;
 	(void)purpose;
-	/* a redirect is an outsider's word: what follows it must be public, unless the whole is
-	 * declared */
-	if (!address_allowed(transfer->address_class, &address->addr)) {
+	if (!may_go_to(transfer, &address->addr)) {
 		transfer->refused_address = true;
 		return CURL_SOCKET_BAD;
 	}
 	note_address(transfer, &address->addr);
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* Before each request, on a connection that stands: one that is used again opens no socket. */
+static int before_request(void *context, char *peer, char *local, int peer_port, int local_port)
+{
+	struct transfer *transfer = context;
+	struct sockaddr_storage address;
+	(void)local, (void)peer_port, (void)local_port;
+	if (!http_address_read(peer, &address))
+		return CURL_PREREQFUNC_OK; /* a local socket has none */
+	if (!is_redirected(transfer))
+		transfer->began_public = http_address_allowed(HTTP_OUTSIDE, (const void *)&address);
+	transfer->refused_address = !may_go_to(transfer, (const void *)&address);
+	return transfer->refused_address ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* ---- bytes ---- */
@@ -476,6 +465,8 @@ static void set_common(struct transfer *transfer, const char *protocols, struct 
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, limit_ms);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head);

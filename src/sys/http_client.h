@@ -8,8 +8,10 @@
 struct http_client;
 
 enum http_address_class {
-	HTTP_DECLARED, /* named in the plan: may be private, never link-local metadata */
-	HTTP_OUTSIDE   /* from outsiders (redirect, discovery): must be public */
+	/* named in the plan: may be private, never link-local metadata; where a public server
+	 * redirects to must be public */
+	HTTP_DECLARED,
+	HTTP_OUTSIDE /* from outsiders (redirect, discovery): must be public */
 };
 
 struct http_header {

@@ -404,8 +404,9 @@ static void put_target(void *context, const struct collect_target *target)
 		json_put_text(json, "component", target->job->component->id);
 	json_end_object(json);
 	json_put_text(json, "scrapePool", pools[target->job->kind]);
-	json_put_text(json, "scrapeUrl", target->job->url == NULL ? "" : target->job->url);
-	json_put_text(json, "globalUrl", target->job->url == NULL ? "" : target->job->url);
+	const char *shown = target->job->url == NULL ? "" : target->job->instance;
+	json_put_text(json, "scrapeUrl", shown);
+	json_put_text(json, "globalUrl", shown);
 	json_put_text(json, "lastError", target->error);
 	json_put_time(json, "lastScrape", target->last);
 	json_put_double(json, "lastScrapeDuration", target->duration_s);

@@ -424,6 +424,21 @@ static void an_address_ends_without_a_slash_and_no_time_is_a_time(void **state)
 	plan_unref(&plan);
 }
 
+static void what_is_secret_of_an_address_is_no_label(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("BACKLINE_TEST_KEY", "abc", 1), 0);
+	struct plan *plan =
+		compile(STR("# M\n"), "components:\n  a: { kind: web, url: "
+				      "'https://me:${env:BACKLINE_TEST_KEY}@x.org/h?key="
+				      "${env:BACKLINE_TEST_KEY}', metrics: 'http://y.org/@m' }\n");
+	assert_non_null(plan);
+	assert_string_equal(plan->jobs[0].url, "https://me:abc@x.org/h?key=abc");
+	assert_string_equal(plan->jobs[0].instance, "https://x.org/h");
+	assert_string_equal(plan->jobs[1].instance, "http://y.org/@m");
+	plan_unref(&plan);
+}
+
 static void policy_stands_in_the_document_or_the_site_file(void **state)
 {
 	(void)state;
@@ -473,6 +488,7 @@ int main(void)
 		CASE(escalation_to_nobody_is_an_error_with_a_site),
 		CASE(no_step_of_an_escalation_is_left_out),
 		CASE(an_address_ends_without_a_slash_and_no_time_is_a_time),
+		CASE(what_is_secret_of_an_address_is_no_label),
 		CASE(policy_stands_in_the_document_or_the_site_file),
 		CASE(the_turn_on_call_follows_the_calendar),
 	};

@@ -13,6 +13,7 @@
 
 #include "sys/file.h"
 #include "sys/http_client.h"
+#include "sys/http_address.h"
 #include "sys/http_guard.h"
 #include "sys/http_server.h"
 #include "sys/process.h"
@@ -306,6 +307,46 @@ static void the_client_keeps_its_limits(void **state)
 	close_both();
 }
 
+static void private_addresses_are_known_in_all_their_forms(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool declared, outside;
+	} cases[] = {
+		{"1.1.1.1", true, true},
+		{"127.0.0.1", true, false},
+		{"10.1.2.3", true, false},
+		{"172.31.0.1", true, false},
+		{"172.32.0.1", true, true},
+		{"192.168.1.1", true, false},
+		{"192.0.0.8", true, false},
+		{"198.19.0.1", true, false},
+		{"100.64.0.1", true, false},
+		{"169.254.169.254", false, false},
+		{"224.0.0.1", true, false},
+		{"::1", true, false},
+		{"fd00::1", true, false},
+		{"fe80::1", false, false},
+		{"2606:4700::1111", true, true},
+		{"::ffff:10.0.0.1", true, false},
+		{"::ffff:169.254.169.254", false, false},
+		{"64:ff9b::127.0.0.1", true, false},
+		{"64:ff9b::169.254.169.254", false, false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sockaddr_storage address;
+		assert_true(http_address_read(cases[i].text, &address));
+		bool declared = http_address_allowed(HTTP_DECLARED, (const void *)&address);
+		bool outside = http_address_allowed(HTTP_OUTSIDE, (const void *)&address);
+		if (declared != cases[i].declared || outside != cases[i].outside)
+			print_error("%s: %d %d\n", cases[i].text, declared, outside);
+		assert_true(declared == cases[i].declared && outside == cases[i].outside);
+	}
+	struct sockaddr_storage address;
+	assert_false(http_address_read("/run/backline.sock", &address));
+}
+
 /* ---- guards ---- */
 
 struct guard_case {
@@ -476,6 +517,7 @@ int main(void)
 		CASE(a_rename_into_place_is_seen),
 		CASE(requests_are_routed_and_answered),
 		CASE(the_client_keeps_its_limits),
+		CASE(private_addresses_are_known_in_all_their_forms),
 		CASE(malformed_requests_are_refused),
 		CASE(an_address_of_v6_is_named_in_brackets),
 		CASE(escapes_are_decoded_or_refused),
