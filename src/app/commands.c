@@ -17,13 +17,16 @@ const struct command app_commands[] = {
 		.arguments = "",
 		.summary = "Run the manual: watch, page, escalate, record, serve the pages",
 		.details = "Without --manual the embedded manual watches this host and Backline "
-			   "itself.\n"
-			   "SIGHUP, `backline reload`, or saving the manual or the site file "
-			   "reloads them: all\n"
-			   "is checked first, and a bad file changes nothing. SIGTERM and SIGINT "
-			   "end it.",
+			   "itself; with\n"
+			   "--prometheus-config and no manual, only what that file names is "
+			   "watched.\n"
+			   "SIGHUP, `backline reload`, or saving one of the files reloads them: "
+			   "all is checked\n"
+			   "first, and a bad file changes nothing. SIGTERM and SIGINT end it.",
 		.options = {{"manual", "FILE", "the operations manual (Markdown)"},
 			    {"site", "FILE", "where things are (YAML)"},
+			    {"prometheus-config", "FILE",
+			     "run a prometheus.yml as it is; without --manual nothing else"},
 			    OPTION_DATA,
 			    {"listen", "ADDR:PORT",
 			     "default 127.0.0.1:7080; port 0 takes a free one"},

@@ -19,6 +19,7 @@
 #include "ledger/ledger.h"
 #include "notify/notify.h"
 #include "rules/rules.h"
+#include "prometheus/prometheus.h"
 #include "promise/promise.h"
 #include "sys/clock_socket.h"
 #include "sys/file.h"
@@ -33,11 +34,13 @@ struct app {
 	struct invocation *invocation;
 	const char *data;
 	char *manual_path, *site_path; /* NULL: embedded, none */
+	char *prometheus_path;         /* NULL: none */
 	int lock;
 	struct clock *clock;
 	struct clock turned; /* test builds */
 	struct loop *loop;
 	struct plan *plan;
+	struct prometheus *prometheus; /* NULL without prometheus_path */
 	struct ledger *ledger;
 	struct tsdb *tsdb;
 	struct http_client *client;
@@ -48,7 +51,7 @@ struct app {
 	struct rules *rules;
 	struct promises *promises;
 	struct web *web;
-	struct watch *watches[2];
+	struct watch *watches[3];
 	struct clock_guard clock_guard;
 	uv_signal_t signals[3];
 #ifdef BACKLINE_TEST_HOOKS
@@ -155,9 +158,11 @@ static enum rc read_input(struct cx *cx, const struct app *app, struct manual_in
 		out->document_path = app->manual_path;
 		TRY(file_read(cx, app->manual_path, INPUT_LIMIT_BYTES, &out->document));
 	}
+	if (app->prometheus_path != NULL && app->manual_path == NULL)
+		out->document = STR(""); /* nothing but what the configuration names */
 	if (app->site_path != NULL)
 		return file_read(cx, app->site_path, INPUT_LIMIT_BYTES, &out->site);
-	if (app->manual_path == NULL) {
+	if (app->manual_path == NULL && app->prometheus_path == NULL) {
 		out->site_path = "embedded site";
 		out->site = manual_embedded_site();
 	}
@@ -173,6 +178,18 @@ static enum rc compile(struct cx *cx, const struct app *app, struct buf *told, s
 	for (size_t i = 0; i < diagnostics.list.n; i++)
 		manual_print_diagnostic(told, &diagnostics.list.v[i], false);
 	return rc;
+}
+
+/* *out is NULL without --prometheus-config. */
+static enum rc read_prometheus(struct cx *cx, const struct app *app, struct buf *told,
+			       struct prometheus **out)
+{
+	struct str text;
+	*out = NULL;
+	if (app->prometheus_path == NULL)
+		return RC_OK;
+	TRY(file_read(cx, app->prometheus_path, INPUT_LIMIT_BYTES, &text));
+	return prometheus_parse(cx, app->prometheus_path, text, told, out);
 }
 
 static struct plan *present_plan(void *context)
@@ -197,6 +214,13 @@ static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
 	if (app->web != NULL)
 		web_set_plan(app->web, plan);
 	return collect_set_plan(cx, app->collect, plan);
+}
+
+static void use_prometheus(struct app *app, struct prometheus *prometheus)
+{
+	if (app->prometheus != NULL)
+		prometheus_unref(&app->prometheus);
+	app->prometheus = prometheus;
 }
 
 /* ---- reload: check all, then swap ---- */
@@ -247,19 +271,11 @@ static enum rc judge_changes(struct cx *cx, struct app *app, const struct plan *
 	return rc;
 }
 
-static enum rc reload(void *context, struct cx *cx, bool accept, struct buf *told)
+/* Takes the new plan, unless it is the old one or vanishing promises hold it back. */
+static enum rc swap_plan(struct cx *cx, struct app *app, struct plan *next, bool accept,
+			 struct buf *told)
 {
-	struct app *app = context;
-	struct plan *next;
-	struct buf problems = BUF_INIT;
-	enum rc rc = compile(cx, app, &problems, &next);
-	if (rc != RC_OK) {
-		if (problems.length > 0)
-			cx_hint(cx, "%s", problems.data);
-		buf_release(&problems);
-		return rc;
-	}
-	buf_release(&problems);
+	enum rc rc = RC_OK;
 	if (strcmp(next->digest, app->plan->digest) == 0) {
 		plan_unref(&next);
 		return RC_OK;
@@ -272,6 +288,37 @@ static enum rc reload(void *context, struct cx *cx, bool accept, struct buf *tol
 	log_info("the manual is reloaded", F_TEXT("digest", next->digest),
 		 F_INT("promises", next->promise_count));
 	return use_plan(cx, app, next);
+}
+
+static enum rc reload(void *context, struct cx *cx, bool accept, struct buf *told)
+{
+	struct app *app = context;
+	struct plan *next;
+	struct prometheus *prometheus;
+	struct buf problems = BUF_INIT;
+	enum rc rc = compile(cx, app, &problems, &next);
+	if (rc == RC_OK) {
+		rc = read_prometheus(cx, app, &problems, &prometheus);
+		if (rc != RC_OK)
+			plan_unref(&next);
+	}
+	if (rc != RC_OK) {
+		if (problems.length > 0)
+			cx_hint(cx, "%s", problems.data);
+		buf_release(&problems);
+		return rc;
+	}
+	buf_release(&problems);
+	rc = swap_plan(cx, app, next, accept, told);
+	if (rc != RC_OK || prometheus == NULL) {
+		if (prometheus != NULL)
+			prometheus_unref(&prometheus);
+		return rc;
+	}
+	log_info("the configuration is reloaded", F_TEXT("file", prometheus->path),
+		 F_INT("jobs", prometheus->scrape_count));
+	use_prometheus(app, prometheus);
+	return RC_OK;
 }
 
 static void reload_now(void *context)
@@ -324,6 +371,12 @@ static void self_metrics(void *context, struct buf *out)
 		web_metrics(app->web, out);
 }
 
+/* With a configuration alone the store holds exactly what that scrapes. */
+static bool watches_itself(const struct app *app)
+{
+	return app->prometheus_path == NULL || app->manual_path != NULL;
+}
+
 static enum rc open_store(struct cx *cx, struct app *app)
 {
 	char *ledger_path = file_join(cx, app->data, "ledger.db");
@@ -342,7 +395,7 @@ static enum rc open_store(struct cx *cx, struct app *app)
 	struct collect_options collecting = {.loop = app->loop,
 					     .client = app->client,
 					     .sink = tsdb_sink(app->tsdb),
-					     .self = self_metrics,
+					     .self = watches_itself(app) ? self_metrics : NULL,
 					     .self_context = app};
 	TRY(collect_open(cx, &collecting, &app->collect));
 	struct notify_options telling = {.loop = app->loop,
@@ -444,9 +497,9 @@ static enum rc open_web(struct cx *cx, struct app *app)
 
 static enum rc open_watches(struct cx *cx, struct app *app)
 {
-	const char *const paths[] = {app->manual_path, app->site_path};
+	const char *const paths[] = {app->manual_path, app->site_path, app->prometheus_path};
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		if (paths[i] != NULL)
 			TRY(watch_open(cx, app->loop, paths[i], reload_now, app, &app->watches[i]));
 	for (int i = 0; i < 3; i++) {
@@ -480,10 +533,13 @@ static enum rc open_all(struct cx *cx, struct app *app)
 	struct plan *plan;
 	TRY(take_lock(cx, app));
 	enum rc rc = compile(cx, app, &told, &plan);
+	if (rc == RC_OK) {
+		app->plan = plan;
+		rc = read_prometheus(cx, app, &told, &app->prometheus);
+	}
 	fputs(buf_str(&told).p, stderr);
 	buf_release(&told);
 	TRY(rc);
-	app->plan = plan;
 	TRY(open_clock(cx, app));
 	TRY(open_store(cx, app));
 	app->plan = NULL;
@@ -502,7 +558,7 @@ static void close_all(struct app *app)
 	for (int i = 0; i < 3; i++)
 		if (app->signals[i].data != NULL)
 			uv_close((uv_handle_t *)&app->signals[i], NULL);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 3; i++)
 		if (app->watches[i] != NULL)
 			watch_close(&app->watches[i]);
 #ifdef BACKLINE_TEST_HOOKS
@@ -536,12 +592,15 @@ static void close_all(struct app *app)
 	}
 	if (app->plan != NULL)
 		plan_unref(&app->plan);
+	if (app->prometheus != NULL)
+		prometheus_unref(&app->prometheus);
 	if (app->loop != NULL)
 		loop_close(&app->loop);
 	if (app->lock >= 0)
 		close(app->lock);
 	free(app->manual_path);
 	free(app->site_path);
+	free(app->prometheus_path);
 }
 
 /* The one table of the log's words. */
@@ -584,6 +643,7 @@ int app_serve(struct invocation *invocation)
 	app.data = invocation_data(invocation);
 	app.manual_path = owned(invocation_option(invocation, "manual"));
 	app.site_path = owned(invocation_option(invocation, "site"));
+	app.prometheus_path = owned(invocation_option(invocation, "prometheus-config"));
 	enum rc rc = open_all(cx, &app);
 	if (rc == RC_OK)
 		loop_run(app.loop);

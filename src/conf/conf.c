@@ -12,6 +12,8 @@
 #include "base/units.h"
 
 #define NODES_LIMIT 50000
+#define NODES_LIMIT_FOREIGN 1000000
+#define MERGES_LIMIT 16
 #define DEPTH_LIMIT 24
 #define SECRET_LIMIT_BYTES 65536
 
@@ -33,7 +35,8 @@ void conf_tell(struct cx *cx, struct conf_report *report, int line, int column, 
 struct builder {
 	struct cx *cx;
 	struct conf_report *report;
-	size_t nodes;
+	size_t nodes, limit;
+	bool aliases;
 };
 
 static void place_of(struct fy_node *node, int *line, int *column)
@@ -49,28 +52,78 @@ static void place_of(struct fy_node *node, int *line, int *column)
 static struct conf_node *build(struct builder *b, struct fy_node *from, int line, int column,
 			       int depth);
 
+static struct str key_of(struct builder *b, const struct conf_node *map, struct fy_node *key,
+			 int *line, int *column)
+{
+	size_t length = 0;
+	const char *text = key == NULL ? NULL : fy_node_get_scalar(key, &length);
+	*line = map->line;
+	*column = map->column;
+	if (key != NULL)
+		place_of(key, line, column);
+	if (text != NULL)
+		return cx_str(b->cx, str_make(text, length));
+	conf_tell(b->cx, b->report, *line, *column, NULL, "a key is not a word");
+	return str_make(NULL, 0);
+}
+
+/* What `<<` brings in: a map or a list of maps. What stands in the map itself wins, then the first.
+ */
+static void merge(struct builder *b, struct conf_node *node, const struct conf_node *from)
+{
+	if (from->kind != CONF_MAP) {
+		conf_tell(b->cx, b->report, from->line, from->column, NULL,
+			  "'<<' takes a map or a list of maps");
+		return;
+	}
+	struct conf_entry *all =
+		cx_array(b->cx, node->entry_count + from->entry_count + 1, sizeof(*all));
+	size_t n = node->entry_count;
+	if (all == NULL)
+		return;
+	if (n > 0)
+		memcpy(all, node->entries, n * sizeof(*all));
+	for (size_t i = 0; i < from->entry_count; i++) {
+		bool given = false;
+		for (size_t j = 0; j < n; j++)
+			given = given || str_eq(all[j].key, from->entries[i].key);
+		if (!given)
+			all[n++] = from->entries[i];
+	}
+	node->entries = all;
+	node->entry_count = n;
+}
+
 static void build_map(struct builder *b, struct fy_node *from, struct conf_node *node, int depth)
 {
 	int count = fy_node_mapping_item_count(from);
+	struct conf_node *merges[MERGES_LIMIT];
+	size_t merge_count = 0;
 	node->entries = cx_array(b->cx, (size_t)(count < 0 ? 0 : count), sizeof(*node->entries));
 	void *state = NULL;
 	struct fy_node_pair *pair;
 	while (node->entries != NULL && (pair = fy_node_mapping_iterate(from, &state)) != NULL) {
-		struct fy_node *key = fy_node_pair_key(pair);
-		size_t length = 0;
-		const char *text = key == NULL ? NULL : fy_node_get_scalar(key, &length);
-		struct conf_entry entry = {.line = node->line, .column = node->column};
-		if (key != NULL)
-			place_of(key, &entry.line, &entry.column);
-		if (text == NULL) {
-			conf_tell(b->cx, b->report, entry.line, entry.column, NULL,
-				  "a key is not a word");
+		struct conf_entry entry;
+		entry.key = key_of(b, node, fy_node_pair_key(pair), &entry.line, &entry.column);
+		if (entry.key.p == NULL)
 			continue;
-		}
-		entry.key = cx_str(b->cx, str_make(text, length));
 		entry.value =
 			build(b, fy_node_pair_value(pair), entry.line, entry.column, depth + 1);
-		node->entries[node->entry_count++] = entry;
+		if (!b->aliases || !str_is(entry.key, "<<"))
+			node->entries[node->entry_count++] = entry;
+		else if (entry.value != NULL && merge_count < MERGES_LIMIT)
+			merges[merge_count++] = entry.value;
+	}
+	if (node->entry_count > 0) { /* a map stands where its first key does */
+		node->line = node->entries[0].line;
+		node->column = node->entries[0].column;
+	}
+	for (size_t i = 0; i < merge_count; i++) {
+		const struct conf_node *list = merges[i];
+		if (list->kind != CONF_LIST)
+			merge(b, node, list);
+		for (size_t k = 0; list->kind == CONF_LIST && k < list->item_count; k++)
+			merge(b, node, list->items[k]);
 	}
 }
 
@@ -97,18 +150,24 @@ static struct conf_node *build(struct builder *b, struct fy_node *from, int line
 	node->line = line;
 	node->column = column;
 	node->text = STR("");
+	node->is_null = from == NULL;
 	if (from == NULL)
 		return node;
 	place_of(from, &node->line, &node->column);
-	if (++b->nodes > NODES_LIMIT || depth > DEPTH_LIMIT) {
-		if (b->nodes <= NODES_LIMIT + 1)
+	if (b->aliases && fy_node_is_alias(from)) {
+		struct fy_node *target = fy_node_resolve_alias(from);
+		if (target != NULL)
+			return build(b, target, node->line, node->column, depth + 1);
+	}
+	if (++b->nodes > b->limit || depth > DEPTH_LIMIT) {
+		if (b->nodes <= b->limit + 1)
 			conf_tell(b->cx, b->report, node->line, node->column, NULL,
 				  "the file is too large or too deep");
 		return node;
 	}
 	if (fy_node_is_alias(from)) {
 		conf_tell(b->cx, b->report, node->line, node->column, "Write the value out.",
-			  "aliases are not taken");
+			  b->aliases ? "the alias stands for nothing" : "aliases are not taken");
 	} else if (fy_node_is_mapping(from)) {
 		node->kind = CONF_MAP;
 		build_map(b, from, node, depth);
@@ -120,7 +179,10 @@ static struct conf_node *build(struct builder *b, struct fy_node *from, int line
 		const char *text = fy_node_get_scalar(from, &length);
 		if (text != NULL)
 			node->text = cx_str(b->cx, str_make(text, length));
-		if (str_is(node->text, "~") || str_is(node->text, "null"))
+		node->is_null = fy_node_get_style(from) == FYNS_PLAIN &&
+				(node->text.n == 0 || str_is(node->text, "~") ||
+				 str_is(node->text, "null"));
+		if (node->is_null)
 			node->text = STR("");
 	}
 	return node;
@@ -138,11 +200,23 @@ static void tell_syntax(struct cx *cx, struct fy_diag *diag, struct conf_report 
 		conf_tell(cx, report, 1, 1, NULL, "not YAML");
 }
 
-enum rc conf_parse(struct cx *cx, struct str text, struct conf_report *report,
-		   struct conf_node **out)
+/* Nothing but comments: no document, which the library does not tell from a bad one. */
+static bool is_blank(struct str text)
+{
+	struct str line;
+	while (str_split(&text, '\n', &line)) {
+		line = str_trim(line);
+		if (line.n > 0 && line.p[0] != '#' && !str_is(line, "---"))
+			return false;
+	}
+	return true;
+}
+
+static enum rc parse(struct cx *cx, struct str text, struct conf_report *report, bool foreign,
+		     struct conf_node **out)
 {
 	*out = NULL;
-	if (text.n == 0 || str_trim(text).n == 0)
+	if (is_blank(text))
 		return RC_OK;
 	if (!str_utf8_valid(text) || memchr(text.p, '\0', text.n) != NULL) {
 		conf_tell(cx, report, 1, 1, "Save the file as UTF-8.",
@@ -162,7 +236,10 @@ enum rc conf_parse(struct cx *cx, struct str text, struct conf_report *report,
 	if (document == NULL) {
 		tell_syntax(cx, diag, report);
 	} else {
-		struct builder b = {.cx = cx, .report = report};
+		struct builder b = {.cx = cx,
+				    .report = report,
+				    .limit = foreign ? NODES_LIMIT_FOREIGN : NODES_LIMIT,
+				    .aliases = foreign};
 		*out = build(&b, fy_document_root(document), 1, 1, 0);
 		fy_document_destroy(document);
 	}
@@ -171,7 +248,53 @@ enum rc conf_parse(struct cx *cx, struct str text, struct conf_report *report,
 				    : RC_OK;
 }
 
+enum rc conf_parse(struct cx *cx, struct str text, struct conf_report *report,
+		   struct conf_node **out)
+{
+	return parse(cx, text, report, false, out);
+}
+
+enum rc conf_parse_foreign(struct cx *cx, struct str text, struct conf_report *report,
+			   struct conf_node **out)
+{
+	return parse(cx, text, report, true, out);
+}
+
 /* ---- declared keys ---- */
+
+bool conf_span(struct str text, struct dur *out)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = {{"y", 31536000000}, {"w", 604800000}, {"d", 86400000}, {"h", 3600000},
+		     {"m", 60000},       {"s", 1000},      {"ms", 1}};
+	size_t at = 0;
+	*out = (struct dur){0};
+	if (str_is(text, "0"))
+		return true;
+	if (text.n == 0)
+		return false;
+	while (text.n > 0) {
+		size_t digits = 0, letters = 0;
+		int64_t count;
+		while (digits < text.n && text.p[digits] >= '0' && text.p[digits] <= '9')
+			digits++;
+		while (digits + letters < text.n && text.p[digits + letters] >= 'a' &&
+		       text.p[digits + letters] <= 'z')
+			letters++;
+		struct str unit = str_make(text.p + digits, letters);
+		while (at < 7 && !str_eq(str_of(units[at].unit), unit))
+			at++;
+		/* Go's durations end at 292 years */
+		if (at == 7 || !str_to_i64(str_make(text.p, digits), &count) ||
+		    count > (INT64_MAX / 1000000 - out->ms) / units[at].ms)
+			return false;
+		out->ms += count * units[at++].ms;
+		text = str_skip(text, digits + letters);
+	}
+	return true;
+}
 
 struct reading {
 	struct cx *cx;
@@ -254,6 +377,29 @@ static const char *read_secret(struct reading *r, struct str text)
 	return kept == NULL ? "" : kept;
 }
 
+static void read_count(struct reading *r, struct str text, uint64_t *out)
+{
+	int64_t number;
+	if (!str_to_i64(text, &number) || number < 0)
+		wrong(r, "Write 0 or a whole number above.", "is not a count");
+	else
+		*out = (uint64_t)number;
+}
+
+static void read_bool(struct reading *r, struct str text, bool *out)
+{
+	static const char *const words[] = {"true", "false", "True", "False", "TRUE", "FALSE",
+					    "yes",  "no",    "Yes",  "No",    "YES",  "NO",
+					    "on",   "off",   "On",   "Off",   "ON",   "OFF"};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!str_eq(text, str_of(words[i])))
+			continue;
+		*out = i % 2 == 0;
+		return;
+	}
+	wrong(r, "Write true or false.", "is neither true nor false");
+}
+
 static void read_scalar(struct reading *r, const struct conf_key *key, struct str text, char *field)
 {
 	int64_t number;
@@ -264,6 +410,16 @@ static void read_scalar(struct reading *r, const struct conf_key *key, struct st
 		break;
 	case CONF_SECRET:
 		*(const char **)(void *)field = read_secret(r, text);
+		break;
+	case CONF_STRING:
+		*(const char **)(void *)field = str_dup(r->cx->arena, text);
+		break;
+	case CONF_SPAN:
+		if (!conf_span(text, (struct dur *)(void *)field))
+			wrong(r, "Write for example '15s', '1h30m' or '0'.", "is not a time");
+		break;
+	case CONF_COUNT:
+		read_count(r, text, (uint64_t *)(void *)field);
 		break;
 	case CONF_DURATION:
 		if (!units_parse_duration(text, (struct dur *)(void *)field))
@@ -282,10 +438,7 @@ static void read_scalar(struct reading *r, const struct conf_key *key, struct st
 			*(int *)(void *)field = (int)number;
 		break;
 	case CONF_BOOL:
-		if (!str_is(text, "true") && !str_is(text, "false"))
-			wrong(r, "Write true or false.", "is neither true nor false");
-		else
-			*(bool *)(void *)field = str_is(text, "true");
+		read_bool(r, text, (bool *)(void *)field);
 		break;
 	case CONF_NODE:
 		break;
@@ -299,7 +452,7 @@ static void read_entry(struct reading *r, const struct conf_key *key, char *fiel
 		*(const struct conf_node **)(void *)field = value;
 	else if (value == NULL || value->kind != CONF_SCALAR)
 		wrong(r, key->help, "must be a single value");
-	else if (value->text.n > 0)
+	else if (value->text.n > 0 || (key->type == CONF_STRING && !value->is_null))
 		read_scalar(r, key, value->text, field);
 }
 

@@ -1,5 +1,6 @@
 /* YAML to a plain tree with places, and declared keys to read maps by: type, help, nearest key for
- * a typing error, all from one table. Aliases, anchors and duplicate keys are refused. */
+ * a typing error, all from one table. Duplicate keys are refused; aliases too, but in files that
+ * were written for another program. */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
@@ -19,6 +20,7 @@ struct conf_node {
 	enum conf_kind kind;
 	int line, column;
 	struct str text; /* scalar; "" for null */
+	bool is_null;    /* nothing, ~ or null, not in quotes */
 	struct conf_entry *entries;
 	size_t entry_count;
 	struct conf_node **items;
@@ -41,12 +43,20 @@ struct conf_report {
 enum rc conf_parse(struct cx *cx, struct str text, struct conf_report *report,
 		   struct conf_node **out) NODISCARD;
 
+/* As conf_parse, for files written for another program: anchors, aliases and merge keys are taken
+ * (what they stand for counts against the limits each time), and twenty times as much. */
+enum rc conf_parse_foreign(struct cx *cx, struct str text, struct conf_report *report,
+			   struct conf_node **out) NODISCARD;
+
 enum conf_type {
 	CONF_TEXT,     /* const char * */
 	CONF_SECRET,   /* const char *: ${env:NAME}, ${file:PATH}, or parts of a text */
+	CONF_STRING,   /* const char *, also empty; null sets nothing */
 	CONF_DURATION, /* struct dur */
+	CONF_SPAN,     /* struct dur, strictly as Prometheus writes it: "1h30m", "0" */
 	CONF_SIZE,     /* size_t, bytes */
 	CONF_INTEGER,  /* int */
+	CONF_COUNT,    /* uint64_t */
 	CONF_BOOL,     /* bool */
 	CONF_NODE      /* const struct conf_node *: read by whoever asked */
 };
@@ -64,6 +74,9 @@ struct conf_key {
 enum rc conf_read(struct cx *cx, const struct conf_node *map, const char *what,
 		  const struct conf_key *keys, size_t key_count, void *target,
 		  struct conf_report *report) NODISCARD;
+
+/* A time as Prometheus writes it: "1h30m", "0"; false on anything else. */
+bool conf_span(struct str text, struct dur *out);
 
 void conf_tell(struct cx *cx, struct conf_report *report, int line, int column, const char *hint,
 	       const char *format, ...) PRINTF_LIKE(6, 7);

@@ -61,6 +61,7 @@ void web_promises(struct http_request *request, void *context);
 void web_components(struct http_request *request, void *context);
 void web_status(struct http_request *request, void *context);
 void web_reload(struct http_request *request, void *context);
+void web_reload_plainly(struct http_request *request, void *context);
 /* journal.c */
 void web_journal(struct http_request *request, void *context);
 void web_deploy(struct http_request *request, void *context);

@@ -130,3 +130,19 @@ void web_reload(struct http_request *request, void *context)
 	}
 	buf_release(&text);
 }
+
+/* Prometheus' way: nothing, or what is wrong as text. */
+void web_reload_plainly(struct http_request *request, void *context)
+{
+	const struct web *web = context;
+	struct cx *cx = http_request_cx(request);
+	struct buf told = BUF_INIT, text = BUF_INIT;
+	if (web->options.reload(web->options.context, cx, false, &told) == RC_OK) {
+		http_reply(request, 200, "text/plain; charset=utf-8", STR(""));
+	} else {
+		buf_printf(&text, "failed to reload config: %s\n%s\n", cx_message(cx),
+			   cx->err.hint);
+		http_reply_buf(request, 500, "text/plain; charset=utf-8", &text);
+	}
+	buf_release(&told);
+}

@@ -135,6 +135,7 @@ static const struct http_route routes[] = {
 	{"GET", "/readyz", HTTP_PUBLIC, NULL, 0, say_ready, NULL},
 	{"GET", "/-/healthy", HTTP_PUBLIC, NULL, 0, say_fine, NULL},
 	{"GET", "/-/ready", HTTP_PUBLIC, NULL, 0, say_ready, NULL},
+	{"POST", "/-/reload", HTTP_SESSION, "admin", 4096, web_reload_plainly, NULL},
 	{"GET", "/assets/{name}", HTTP_PUBLIC, NULL, 0, web_asset, NULL},
 	{"GET", "/first/{token}", HTTP_CAPABILITY, NULL, 0, web_first_page, NULL},
 	{"POST", "/first/{token}", HTTP_CAPABILITY, NULL, 4096, web_first_consume, NULL},
