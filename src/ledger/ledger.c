@@ -211,7 +211,7 @@ static void start_commit(struct ledger *ledger)
 	ledger->committing = true;
 	arena_init(&arena, 4096);
 	cx_init(&cx, &arena, loop_clock(ledger->loop));
-	if (loop_post(&cx, ledger->loop, LOOP_IO, &ledger->job, 1 << 20, MONO_NEVER) != RC_OK)
+	if (loop_post(&cx, ledger->loop, LOOP_PAGING, &ledger->job, 1 << 20, MONO_NEVER) != RC_OK)
 		commit_done(&cx, &ledger->job, RC_BUSY);
 	arena_release(&arena);
 }

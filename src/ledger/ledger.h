@@ -4,8 +4,8 @@
  * An entry hashes a salted digest of its payload, and the payload stands in a row of its own that
  * may be erased (privacy, retention) without breaking the chain. A change of state and the entry
  * that says why are one transaction. Writes are grouped: what queued while a commit ran is
- * committed at once, durably and in order, on an I/O worker. 32 MiB of the disk are held in
- * reserve, given up when it is full, so that pages are still recorded. Format:
+ * committed at once, durably and in order, on a worker that waits for no reader. 32 MiB of the disk
+ * are held in reserve, given up when it is full, so that pages are still recorded. Format:
  * docs/formats/ledger.md. */
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H

@@ -18,6 +18,11 @@ static enum rc take_row(struct cx *cx, sqlite3_stmt *row, struct ledger_row *out
 	return cx->arena->exhausted ? RC_LIMIT : RC_OK;
 }
 
+#define READ_WHERE                                                                                 \
+	"SELECT j.seq, at_ms, kind, actor, subject, summary, details FROM journal j LEFT JOIN "    \
+	"journal_payload p ON p.seq = j.seq WHERE j.seq < ?1 AND at_ms >= ?2"
+#define READ_ORDER " ORDER BY j.seq DESC LIMIT ?3"
+
 enum rc ledger_read(struct cx *cx, const char *path, const struct ledger_filter *filter,
 		    struct ledger_row **out, size_t *count)
 {
@@ -25,17 +30,18 @@ enum rc ledger_read(struct cx *cx, const char *path, const struct ledger_filter 
 	sqlite3_stmt *row = NULL;
 	VEC(struct ledger_row) rows = {0};
 	TRY(ledger_sql_open(cx, path, true, &db));
-	enum rc rc = ledger_sql_prepare(
-		cx, db,
-		"SELECT j.seq, at_ms, kind, actor, subject, summary, details FROM journal j "
-		"LEFT JOIN journal_payload p ON p.seq = j.seq WHERE j.seq < ?1 AND (?2 IS NULL OR "
-		"kind = ?2) AND at_ms >= ?3 ORDER BY j.seq DESC LIMIT ?4",
-		&row);
+	/* an OR would keep SQLite from the index by kind */
+	enum rc rc =
+		ledger_sql_prepare(cx, db,
+				   filter->kind == NULL ? READ_WHERE READ_ORDER
+							: READ_WHERE " AND kind = ?4" READ_ORDER,
+				   &row);
 	if (rc == RC_OK) {
 		sqlite3_bind_int64(row, 1, filter->before == 0 ? INT64_MAX : filter->before);
-		sqlite3_bind_text(row, 2, filter->kind, -1, SQLITE_STATIC); /* NULL binds NULL */
-		sqlite3_bind_int64(row, 3, filter->since.ms);
-		sqlite3_bind_int64(row, 4, (int64_t)filter->limit);
+		sqlite3_bind_int64(row, 2, filter->since.ms);
+		sqlite3_bind_int64(row, 3, (int64_t)filter->limit);
+		if (filter->kind != NULL)
+			sqlite3_bind_text(row, 4, filter->kind, -1, SQLITE_STATIC);
 	}
 	while (rc == RC_OK && sqlite3_step(row) == SQLITE_ROW) {
 		struct ledger_row *kept = vec_add(cx, &rows);
@@ -144,7 +150,10 @@ enum rc ledger_verify(struct cx *cx, const char *path, struct ledger_report *out
 	struct walk w = {.report = out};
 	*out = (struct ledger_report){0};
 	TRY(ledger_sql_open(cx, path, true, &db));
-	enum rc rc = walk_chain(cx, db, &w);
+	/* one snapshot of the entries and of the head: Backline may be writing */
+	enum rc rc = ledger_sql_run(cx, db, "BEGIN");
+	if (rc == RC_OK)
+		rc = walk_chain(cx, db, &w);
 	if (rc == RC_CORRUPT) { /* damage that SQLite itself sees is damage of the journal */
 		broken(&w, w.link.seq + 1, cx->err.message);
 		cx_clear(cx);

@@ -13,8 +13,9 @@ static const char *const migrations[] = {
 	"NULL) STRICT;"
 	"CREATE TABLE chain_head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL,"
 	" hash BLOB NOT NULL) STRICT;",
-	"CREATE TABLE record (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
-	" PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID;",
+	("CREATE TABLE record (kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+	 " PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID;"),
+	"CREATE INDEX journal_kind ON journal (kind, seq);",
 };
 #define MIGRATIONS ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

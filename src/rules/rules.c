@@ -249,8 +249,8 @@ static void start(struct cx *cx, struct rules *rules)
 	e->began = cx_mono(cx);
 	e->posted = true;
 	arena_init(&e->kept, KEPT_BUDGET_BYTES);
-	if (loop_post(cx, rules->options.loop, LOOP_CPU, &e->job, JOB_BUDGET_BYTES, MONO_NEVER) !=
-	    RC_OK)
+	if (loop_post(cx, rules->options.loop, LOOP_PAGING, &e->job, JOB_BUDGET_BYTES,
+		      MONO_NEVER) != RC_OK)
 		evaluate_done(cx, &e->job, RC_BUSY);
 }
 

@@ -1,4 +1,4 @@
-/* The loop thread: libuv's loop, our timer heap, three worker pools. See loop.h. */
+/* The loop thread: libuv's loop, our timer heap, four worker pools. See loop.h. */
 #include "sys/loop.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* The loop thread: owns sockets, timers, control state. Three worker pools run jobs; a job has one
+/* The loop thread: owns sockets, timers, control state. Four worker pools run jobs; a job has one
  * owner, is posted, and completes on the loop.
  *
  * Timers live on our own heap and follow cx->clock, so that a virtual clock turns them: after
@@ -15,8 +15,9 @@ struct loop;
 
 enum loop_pool {
 	LOOP_CPU,
-	LOOP_IO,      /* our own files and the ledger */
+	LOOP_IO,      /* our own files, what is read of the ledger */
 	LOOP_OUTSIDE, /* libraries that block while another server thinks */
+	LOOP_PAGING,  /* rules and the ledger's commits: nobody's question delays a page */
 	LOOP_POOLS
 };
 

@@ -11,6 +11,7 @@
 #define QUERY_BUDGET_BYTES (512u << 20)
 #define QUERY_DEADLINE_MS 120000
 #define MATCHES_LIMIT 100
+#define LOOK_EVERY 64 /* so often is the deadline looked at */
 
 enum query_kind { QUERY_INSTANT, QUERY_RANGE, QUERY_SERIES, QUERY_LABELS, QUERY_VALUES };
 
@@ -215,12 +216,19 @@ static enum rc run_lookup(struct cx *cx, struct query_job *q, struct json *json)
 		TRY(select_match(cx, q, q->matches.n == 0 ? NULL : q->matches.v[i], &found[i]));
 	json_array(json);
 	for (size_t i = 0; i < count; i++) {
-		for (size_t s = 0; s < found[i].series.n; s++)
+		/* each is looked for in what was shown: many large selectors would take hours */
+		for (size_t s = 0; s < found[i].series.n; s++) {
+			if (s % LOOK_EVERY == 0)
+				TRY(cx_in_time(cx));
 			if (!shown_before(found, i, &found[i].series.v[s].labels))
 				labels_put_json(json, &found[i].series.v[s].labels);
-		for (size_t t = 0; t < found[i].text_count; t++)
+		}
+		for (size_t t = 0; t < found[i].text_count; t++) {
+			if (t % LOOK_EVERY == 0)
+				TRY(cx_in_time(cx));
 			if (!said_before(found, i, found[i].texts[t]))
 				json_string(json, found[i].texts[t]);
+		}
 	}
 	json_end_array(json);
 	return RC_OK;

@@ -89,7 +89,7 @@ static double resident_bytes(void)
 	M("backline_http_connections", "gauge", "Open connections.", (double)s.server.connections) \
 	M("backline_jobs_refused_total", "counter", "Jobs refused because a queue was full.",      \
 	  (double)(s.loop.jobs_refused[LOOP_CPU] + s.loop.jobs_refused[LOOP_IO] +                  \
-		   s.loop.jobs_refused[LOOP_OUTSIDE]))
+		   s.loop.jobs_refused[LOOP_OUTSIDE] + s.loop.jobs_refused[LOOP_PAGING]))
 
 void web_metrics(struct web *web, struct buf *out)
 {

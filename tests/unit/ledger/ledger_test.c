@@ -1,4 +1,5 @@
 /* The journal: durable, chained; one changed byte anywhere is found. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,6 +85,95 @@ static void entries_are_durable_once_told(void **state)
 	assert_int_equal(ledger_verify(&cx, path, &report), RC_OK);
 	assert_int_equal(report.entries, 105);
 	assert_int_equal(report.bad_seq, 0);
+}
+
+/* ---- beside others ---- */
+
+static int blocked; /* atomic */
+
+static enum rc wait_run(struct cx *with, struct loop_job *job)
+{
+	(void)with, (void)job;
+	while (__atomic_load_n(&blocked, __ATOMIC_ACQUIRE) == 1)
+		sched_yield();
+	return RC_OK;
+}
+
+static void wait_done(struct cx *with, struct loop_job *job, enum rc result)
+{
+	(void)with, (void)job, (void)result;
+}
+
+static void what_others_read_delays_no_commit(void **state)
+{
+	(void)state;
+	static struct loop_job jobs[2] = {{.run = wait_run, .done = wait_done},
+					  {.run = wait_run, .done = wait_done}};
+	struct ledger *ledger;
+	struct ledger_entry entry = {STR("test"), STR(""), STR(""), STR("x"), STR("")};
+	static int done;
+	done = 0;
+	__atomic_store_n(&blocked, 1, __ATOMIC_RELEASE);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(loop_post(&cx, loop, LOOP_IO, &jobs[i], 4096, MONO_NEVER), RC_OK);
+	assert_int_equal(ledger_open(&cx, loop, path, &ledger), RC_OK);
+	assert_int_equal(ledger_append(&cx, ledger, &entry, count_done, &done), RC_OK);
+	struct mono end = mono_after(cx_mono(&cx), (struct dur){20000});
+	while (done == 0 && cx_mono(&cx).ns < end.ns)
+		uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+	__atomic_store_n(&blocked, 0, __ATOMIC_RELEASE);
+	assert_int_equal(done, 1);
+	ledger_close(&ledger);
+}
+
+static void a_chain_that_grows_meanwhile_is_whole(void **state)
+{
+	(void)state;
+	struct ledger *ledger;
+	struct ledger_report report;
+	struct ledger_entry entry = {STR("test"), STR(""), STR(""), STR("x"), STR("")};
+	assert_int_equal(ledger_open(&cx, loop, path, &ledger), RC_OK);
+	for (int i = 0; i < 400; i++) {
+		struct arena_mark mark = arena_mark(&arena);
+		assert_int_equal(ledger_append(&cx, ledger, &entry, NULL, NULL), RC_OK);
+		assert_int_equal(ledger_verify(&cx, path, &report), RC_OK);
+		assert_string_equal(report.problem, "");
+		uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+		arena_rewind(&arena, mark);
+	}
+	ledger_close(&ledger);
+}
+
+static void entries_of_a_kind_are_found_among_many(void **state)
+{
+	(void)state;
+	struct ledger *ledger;
+	struct ledger_row *rows;
+	size_t count;
+	assert_int_equal(ledger_open(&cx, loop, path, &ledger), RC_OK);
+	for (int i = 0; i < 50; i++) {
+		struct ledger_entry entry = {i % 10 == 0 ? STR("deploy") : STR("test"), STR(""),
+					     STR(""), STR("x"), STR("")};
+		assert_int_equal(ledger_append(&cx, ledger, &entry, NULL, NULL), RC_OK);
+	}
+	ledger_close(&ledger);
+	struct ledger_filter filter = {.kind = "deploy", .limit = 3, .before = 40};
+	assert_int_equal(ledger_read(&cx, path, &filter, &rows, &count), RC_OK);
+	assert_int_equal(count, 3);
+	assert_int_equal(rows[0].seq, 31);
+	assert_int_equal(rows[2].seq, 11);
+	/* by the index: a journal of years is not walked for each look at the overview */
+	sqlite3 *db;
+	sqlite3_stmt *row;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db,
+					    "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND "
+					    "tbl_name = 'journal'",
+					    -1, &row, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+	sqlite3_finalize(row);
+	sqlite3_close(db);
 }
 
 static void change(const char *sql)
@@ -189,6 +279,9 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(entries_are_durable_once_told),
+		CASE(what_others_read_delays_no_commit),
+		CASE(a_chain_that_grows_meanwhile_is_whole),
+		CASE(entries_of_a_kind_are_found_among_many),
 		CASE(any_change_is_found),
 		CASE(an_erased_payload_leaves_the_chain_whole),
 		CASE(a_changed_byte_of_the_file_is_found_or_harmless),

@@ -103,6 +103,39 @@ static void a_rule_that_needs_too_much_fails_alone(void **state)
 	assert_string_equal(told.data, "cpu-usage-warning failed;cpu-usage-critical holds;");
 }
 
+static enum rc wait_run(struct cx *with, struct loop_job *job)
+{
+	(void)with, (void)job;
+	while (__atomic_load_n(&blocked, __ATOMIC_ACQUIRE) == 1)
+		sched_yield();
+	return RC_OK;
+}
+
+static void wait_done(struct cx *with, struct loop_job *job, enum rc result)
+{
+	(void)with, (void)job, (void)result;
+}
+
+static void what_people_query_delays_no_rule(void **state)
+{
+	(void)state;
+	static struct loop_job jobs[2] = {{.run = wait_run, .done = wait_done},
+					  {.run = wait_run, .done = wait_done}};
+	open_rules("vector(1)", "vector(1)");
+	__atomic_store_n(&blocked, 1, __ATOMIC_RELEASE);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(loop_post(&cx, loop, LOOP_CPU, &jobs[i], 4096, MONO_NEVER), RC_OK);
+	clock_virtual_advance(&turned, (struct dur){15000});
+	loop_clock_turned(loop);
+	struct mono end = mono_after(clock_mono(clock_real()), (struct dur){20000});
+	while (told.length == 0 && clock_mono(clock_real()).ns < end.ns)
+		uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+	size_t before_they_end = told.length;
+	__atomic_store_n(&blocked, 0, __ATOMIC_RELEASE);
+	settle();
+	assert_int_not_equal(before_they_end, 0);
+}
+
 static void that_no_rule_is_evaluated_is_told(void **state)
 {
 	(void)state;
@@ -129,6 +162,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(a_rule_that_needs_too_much_fails_alone),
+		CASE(what_people_query_delays_no_rule),
 		CASE(that_no_rule_is_evaluated_is_told),
 	};
 	return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
