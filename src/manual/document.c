@@ -92,36 +92,6 @@ static void split_key(struct walk *walk, struct mark *mark, cmark_node *paragrap
 	mark->text = rest;
 }
 
-static bool is_list(cmark_node *node)
-{
-	return cmark_node_get_type(node) == CMARK_NODE_LIST;
-}
-
-static void take_list(struct walk *walk, cmark_node *list, int parent, int depth)
-{
-	int number = 0;
-	for (cmark_node *item = cmark_node_first_child(list); item != NULL && !walk->failed;
-	     item = cmark_node_next(item)) {
-		struct mark *mark = add_mark(walk, MARK_ITEM, item);
-		if (mark == NULL)
-			return;
-		int index = (int)(mark - walk->c->marks.list.v);
-		mark->parent = parent;
-		mark->number = ++number;
-		mark->is_numbered = cmark_node_get_list_type(list) == CMARK_ORDERED_LIST;
-		mark->is_task = strcmp(cmark_node_get_type_string(item), "tasklist") == 0;
-		cmark_node *child = cmark_node_first_child(item);
-		if (child != NULL && cmark_node_get_type(child) == CMARK_NODE_PARAGRAPH)
-			split_key(walk, mark, child);
-		for (; child != NULL && depth < 16; child = cmark_node_next(child)) {
-			if (!is_list(child))
-				continue;
-			walk->c->marks.list.v[index].has_children = true;
-			take_list(walk, child, index, depth + 1);
-		}
-	}
-}
-
 static size_t count_children(cmark_node *node)
 {
 	size_t count = 0;
@@ -168,6 +138,42 @@ static void take_code(struct walk *walk, cmark_node *node)
 		return;
 	mark->info = str_of(compiler_text(walk->c, str_of(cmark_node_get_fence_info(node))));
 	mark->literal = str_of(compiler_text(walk->c, str_of(cmark_node_get_literal(node))));
+}
+
+static void take_list(struct walk *walk, cmark_node *list, int parent, int depth);
+
+/* What stands below the words of an item. */
+static void take_inside(struct walk *walk, cmark_node *child, int index, int depth)
+{
+	if (cmark_node_get_type(child) == CMARK_NODE_LIST && depth < 16) {
+		walk->c->marks.list.v[index].has_children = true;
+		take_list(walk, child, index, depth + 1);
+	} else if (cmark_node_get_type(child) == CMARK_NODE_CODE_BLOCK) {
+		take_code(walk, child);
+	} else if (strcmp(cmark_node_get_type_string(child), "table") == 0) {
+		take_table(walk, child);
+	}
+}
+
+static void take_list(struct walk *walk, cmark_node *list, int parent, int depth)
+{
+	int number = 0;
+	for (cmark_node *item = cmark_node_first_child(list); item != NULL && !walk->failed;
+	     item = cmark_node_next(item)) {
+		struct mark *mark = add_mark(walk, MARK_ITEM, item);
+		if (mark == NULL)
+			return;
+		int index = (int)(mark - walk->c->marks.list.v);
+		mark->parent = parent;
+		mark->number = ++number;
+		mark->is_numbered = cmark_node_get_list_type(list) == CMARK_ORDERED_LIST;
+		mark->is_task = strcmp(cmark_node_get_type_string(item), "tasklist") == 0;
+		cmark_node *child = cmark_node_first_child(item);
+		if (child != NULL && cmark_node_get_type(child) == CMARK_NODE_PARAGRAPH)
+			split_key(walk, mark, child);
+		for (; child != NULL && !walk->failed; child = cmark_node_next(child))
+			take_inside(walk, child, index, depth);
+	}
 }
 
 static void take_blocks(struct walk *walk, cmark_node *parent, int depth)

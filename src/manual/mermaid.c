@@ -116,15 +116,20 @@ static enum rc read_arrow(struct cx *cx, struct reader *r, struct str *label)
 	return RC_OK;
 }
 
+/* A whole word: a step may be called as it begins. */
 static bool passed_over(struct str line)
 {
-	static const char *const words[] = {"%%",       "style ", "classDef ",
-					    "class ",   "click ", "linkStyle ",
-					    "subgraph", "end",    "direction "};
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (str_starts(line, str_of(words[i])))
-			return true;
-	return line.n == 0;
+	static const char *const words[] = {"style",     "classDef", "class", "click",
+					    "linkStyle", "subgraph", "end",   "direction"};
+	size_t n = 0;
+	while (n < line.n && word_byte(line.p[n]))
+		n++;
+	bool alone = n == line.n || line.p[n] == ' ' || line.p[n] == '\t' || line.p[n] == ';';
+	struct str after = str_trim(str_skip(line, n));
+	for (size_t i = 0; alone && i < sizeof(words) / sizeof(words[0]); i++)
+		if (str_eq(str_make(line.p, n), str_of(words[i])))
+			return arrow_length(after) == 0;
+	return line.n == 0 || str_starts(line, STR("%%"));
 }
 
 static enum rc read_line(struct cx *cx, struct reader *r)

@@ -424,6 +424,38 @@ static void an_address_ends_without_a_slash_and_no_time_is_a_time(void **state)
 	plan_unref(&plan);
 }
 
+static void blocks_inside_a_list_are_read_too(void **state)
+{
+	(void)state;
+	struct plan *plan =
+		compile(STR("# M\n\n## Limits\n\n1. What is watched:\n\n"
+			    "   | Metric | Warning | Critical | Type |\n   |---|---|---|---|\n"
+			    "   | CPU Usage | > 70% | > 90% | Resource |\n\n"
+			    "2. How long:\n\n   ```backline\n   hold: { Resource: 1m }\n   ```\n\n"
+			    "3. Who:\n\n   ```mermaid\n   graph TD\n    A[Alert] --> B{Level}\n"
+			    "    B -->|High| C[Ops Email]\n   ```\n"),
+			NULL);
+	assert_non_null(plan);
+	assert_int_equal(plan->threshold_count, 1);
+	assert_int_equal(plan->thresholds[0].place.line, 9);
+	assert_int_equal(plan->thresholds[0].hold.ms, 60000);
+	assert_int_equal(plan->escalations[PRIORITY_HIGH].step_count, 1);
+	plan_unref(&plan);
+}
+
+static void a_step_may_be_called_as_a_word_of_the_chart_begins(void **state)
+{
+	(void)state;
+	struct plan *plan = compile(
+		STR("# M\n\n## W\n\n```mermaid\ngraph TD\n subgraph one\n start[Begin] --> "
+		    "endorse{Approved?}\n end\n endorse -->|Yes| done[Go]\n endorse -->|No| "
+		    "stop[Leave]\n```\n"),
+		NULL);
+	assert_non_null(plan);
+	assert_int_equal(plan->workflows[0].node_count, 4);
+	plan_unref(&plan);
+}
+
 static void what_is_secret_of_an_address_is_no_label(void **state)
 {
 	(void)state;
@@ -489,6 +521,8 @@ int main(void)
 		CASE(no_step_of_an_escalation_is_left_out),
 		CASE(an_address_ends_without_a_slash_and_no_time_is_a_time),
 		CASE(what_is_secret_of_an_address_is_no_label),
+		CASE(blocks_inside_a_list_are_read_too),
+		CASE(a_step_may_be_called_as_a_word_of_the_chart_begins),
 		CASE(policy_stands_in_the_document_or_the_site_file),
 		CASE(the_turn_on_call_follows_the_calendar),
 	};
