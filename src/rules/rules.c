@@ -135,10 +135,13 @@ static enum rc set_priority(struct cx *cx, const struct plan *plan, const struct
 {
 	const struct component *component =
 		plan_component(plan, labels_get(labels, STR("component")));
-	if (rule->limit == NULL || component == NULL)
+	const struct threshold *threshold = rule->threshold;
+	if (threshold == NULL || threshold->limit_count == 0 || component == NULL)
 		return RC_OK;
-	const char *name =
-		priority_name(priority_of_limit(rule->threshold, rule->limit, component));
+	/* what is measured no more is as urgent as its first limit */
+	const struct threshold_limit *limit =
+		rule->limit != NULL ? rule->limit : &threshold->limits[0];
+	const char *name = priority_name(priority_of_limit(threshold, limit, component));
 	return labels_with(cx, labels, STR("priority"), str_of(name), labels);
 }
 

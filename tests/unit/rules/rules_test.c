@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -17,6 +18,7 @@ static struct loop *loop;
 static struct rules *rules;
 static struct plan *plan;
 static struct buf told;
+static char priority[16];
 static int blocked; /* atomic: while it is 1, a query does not end */
 
 static int setup(void **state)
@@ -56,6 +58,9 @@ static enum rc select_too_much(void *self, struct cx *with, const struct matcher
 static enum rc take(void *self, struct cx *with, const struct verdict *verdict)
 {
 	(void)self, (void)with;
+	if (verdict->element_count > 0)
+		snprintf(priority, sizeof(priority), STR_FMT,
+			 STR_ARG(labels_get(&verdict->elements[0].labels, STR("priority"))));
 	if (verdict->failed || verdict->element_count > 0)
 		buf_printf(&told, STR_FMT " %s;", STR_ARG(verdict->rule_id),
 			   verdict->failed ? "failed" : "holds");
@@ -68,6 +73,9 @@ static void open_rules(const char *first, const char *second)
 		.loop = loop, .source = {.select = select_too_much}, .sink = {.take = take}};
 	struct manual_input input = {
 		.document_path = "m.md",
+		.site_path = "s.yaml",
+		.site = STR("components:\n  a: { kind: host, tier: critical }\n"
+			    "  b: { kind: host, tier: non-critical }\n"),
 		.document = STR("## Thresholds\n\n| Metric | Warning | Critical | Alert Type |\n"
 				"|---|---|---|---|\n"
 				"| CPU Usage | > 70% | > 85% | Resource |\n")};
@@ -101,6 +109,19 @@ static void a_rule_that_needs_too_much_fails_alone(void **state)
 	open_rules("hog", "vector(1)");
 	a_round();
 	assert_string_equal(told.data, "cpu-usage-warning failed;cpu-usage-critical holds;");
+}
+
+static void what_vanishes_has_the_priority_of_its_component(void **state)
+{
+	(void)state;
+	open_rules("vector(1)", "vector(1)");
+	plan->rule_groups[0].rule_count = 3;
+	plan->rule_groups[0].rules[0].expr = plan->rule_groups[0].rules[1].expr = "vector(1) > 1";
+	plan->rule_groups[0].rules[2].expr =
+		"label_replace(vector(1), \"component\", \"b\", \"\", \"\")";
+	a_round();
+	assert_string_equal(told.data, "cpu-usage-vanished holds;");
+	assert_string_equal(priority, "low");
 }
 
 static enum rc wait_run(struct cx *with, struct loop_job *job)
@@ -162,6 +183,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(a_rule_that_needs_too_much_fails_alone),
+		CASE(what_vanishes_has_the_priority_of_its_component),
 		CASE(what_people_query_delays_no_rule),
 		CASE(that_no_rule_is_evaluated_is_told),
 	};
