@@ -34,6 +34,15 @@ static void deadline_passed(struct loop_timer *timer, void *owner)
 	shutdown(connection->fd, SHUT_RDWR); /* MHD sees the end and closes */
 }
 
+/* Beside the mode of the socket's file: who it is passed to by others is a stranger. */
+static bool is_ours(int fd)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
 static void connection_begins(struct http_server *server, struct MHD_Connection *mhd, bool is_local,
 			      void **context)
 {
@@ -42,7 +51,7 @@ static void connection_begins(struct http_server *server, struct MHD_Connection 
 	struct connection *connection = heap_alloc(sizeof(*connection));
 	connection->server = server;
 	connection->fd = info->connect_fd;
-	connection->is_local = is_local;
+	connection->is_local = is_local && is_ours(info->connect_fd);
 	connection->deadline.fire = deadline_passed;
 	connection->deadline.owner = connection;
 	connection->next = server->connections;
@@ -509,15 +518,6 @@ static void daemon_readable(uv_poll_t *poll, int status, int events)
 	run_daemons(poll->data);
 }
 
-/* The command line's socket is for ourselves and root. */
-static enum MHD_Result accept_local(void *context, const struct sockaddr *address, socklen_t length)
-{
-	(void)context;
-	(void)address;
-	(void)length;
-	return MHD_YES; /* the file's mode 0600 decides; who may open it is us and root */
-}
-
 /* The library's own words about bad peers: for debugging only, and in our form. */
 static void library_says(void *context, const char *format, va_list args) PRINTF_LIKE(2, 0);
 
@@ -535,7 +535,7 @@ static enum rc start_daemon(struct cx *cx, struct http_server *server, int which
 	listener->server = server;
 	listener->is_local = which == 1;
 	listener->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, accept_local, NULL,
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 		access_handler, listener, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, request_begins, listener,
 		MHD_OPTION_NOTIFY_COMPLETED, request_ends, listener, MHD_OPTION_NOTIFY_CONNECTION,

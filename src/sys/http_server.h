@@ -89,7 +89,7 @@ void http_reply_buf(struct http_request *request, int status, const char *conten
 void http_reply_error(struct http_request *request, struct cx *cx);
 
 struct http_server_stats {
-	uint64_t requests, refused_malformed, refused_full, timed_out;
+	uint64_t requests, refused_malformed, timed_out;
 	unsigned connections;
 };
 void http_server_stats(const struct http_server *server, struct http_server_stats *out);
