@@ -280,28 +280,22 @@ struct verdict_sink alert_sink(struct alerts *alerts)
 
 /* ---- life ---- */
 
-static enum rc restore(struct cx *cx, struct alerts *alerts)
+static void restore(struct cx *cx, void *context, const struct ledger_record *record)
 {
-	struct ledger_record *records;
-	size_t count;
-	TRY(ledger_records(cx, alerts->options.ledger, ALERT_RECORD, &records, &count));
-	for (size_t i = 0; i < count; i++) {
-		struct alert found;
-		if (alert_read_record(cx, records[i].value, &found) != RC_OK) {
-			log_failure(cx, "an alert of the ledger is left out: its hold begins anew");
-			cx_clear(cx);
-			continue;
-		}
-		struct held *held =
-			find_or_add(alerts, found.rule_id, &found.labels, found.active_since);
-		held->restored = true;
-		held->alert.state = found.state;
-		held->alert.value = found.value;
-		held->alert.fired_at = found.fired_at;
-		held->alert.last_true = found.last_true;
-		held->annotation_block = own_labels(&found.annotations, &held->alert.annotations);
+	struct alerts *alerts = context;
+	struct alert found;
+	if (alert_read_record(cx, record->value, &found) != RC_OK) {
+		log_failure(cx, "an alert of the ledger is left out: its hold begins anew");
+		cx_clear(cx);
+		return;
 	}
-	return RC_OK;
+	struct held *held = find_or_add(alerts, found.rule_id, &found.labels, found.active_since);
+	held->restored = true;
+	held->alert.state = found.state;
+	held->alert.value = found.value;
+	held->alert.fired_at = found.fired_at;
+	held->alert.last_true = found.last_true;
+	held->annotation_block = own_labels(&found.annotations, &held->alert.annotations);
 }
 
 enum rc alert_open(struct cx *cx, const struct alert_options *options, struct alerts **out)
@@ -310,7 +304,9 @@ enum rc alert_open(struct cx *cx, const struct alert_options *options, struct al
 	*out = NULL;
 	alerts->magic = ALERTS_MAGIC;
 	alerts->options = *options;
-	enum rc rc = options->ledger == NULL ? RC_OK : restore(cx, alerts);
+	enum rc rc = options->ledger == NULL ? RC_OK
+					     : ledger_each_record(cx, options->ledger, ALERT_RECORD,
+								  restore, alerts);
 	if (rc != RC_OK) {
 		alert_close(&alerts);
 		return rc;

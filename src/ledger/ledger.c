@@ -303,6 +303,29 @@ enum rc ledger_records(struct cx *cx, struct ledger *ledger, struct str kind,
 	return rc;
 }
 
+enum rc ledger_each_record(struct cx *cx, struct ledger *ledger, struct str kind,
+			   void (*each)(struct cx *cx, void *context,
+					const struct ledger_record *record),
+			   void *context)
+{
+	sqlite3_stmt *row;
+	int code;
+	TRY(ledger_sql_prepare(cx, ledger->db,
+			       "SELECT key, value FROM record WHERE kind = ? ORDER BY key", &row));
+	bind_str(row, 1, kind);
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		struct arena_mark mark = arena_mark(cx->arena);
+		struct ledger_record record = {kind, ledger_sql_text(row, 0),
+					       ledger_sql_text(row, 1)};
+		each(cx, context, &record);
+		arena_rewind(cx->arena, mark);
+	}
+	enum rc rc =
+		code == SQLITE_DONE ? RC_OK : ledger_sql_failed(cx, ledger->db, "read the ledger");
+	sqlite3_finalize(row);
+	return rc;
+}
+
 static enum rc read_head(struct cx *cx, struct ledger *ledger)
 {
 	sqlite3_stmt *row;

@@ -49,6 +49,13 @@ enum rc ledger_commit(struct cx *cx, struct ledger *ledger, const struct ledger_
 enum rc ledger_records(struct cx *cx, struct ledger *ledger, struct str kind,
 		       struct ledger_record **out, size_t *count) NODISCARD;
 
+/* The same one by one: what `each` is given and what it takes of cx lasts for that call alone, so
+ * that together they may be larger than the budget. */
+enum rc ledger_each_record(struct cx *cx, struct ledger *ledger, struct str kind,
+			   void (*each)(struct cx *cx, void *context,
+					const struct ledger_record *record),
+			   void *context) NODISCARD;
+
 struct ledger_row {
 	int64_t seq;
 	struct wall at;

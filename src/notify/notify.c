@@ -264,35 +264,38 @@ static void settle_times(const struct notify *notify, struct escalate *run)
 			*times[i] = notify->base_wall;
 }
 
+/* One that cannot be read stops no other page; the journal has it. */
+static void restore_page(struct cx *cx, void *context, const struct ledger_record *record)
+{
+	struct notify *notify = context;
+	struct page *page;
+	if (notify_page_read(cx, notify, record->value, &page) != RC_OK) {
+		log_failure(cx, "a page of the ledger is left out");
+		cx_clear(cx);
+		return;
+	}
+	settle_times(notify, &page->run);
+	page->timer.fire = notify_page_due;
+	page->timer.owner = page;
+	*vec_heap_add(&notify->pages) = page;
+	notify->last_number =
+		page->number > notify->last_number ? page->number : notify->last_number;
+}
+
+static void restore_channel(struct cx *cx, void *context, const struct ledger_record *record)
+{
+	struct str digits = str_skip(record->value, sizeof("{\"delivered_ms\":") - 1);
+	int64_t at;
+	char *key = str_dup(cx->arena, record->key);
+	if (key != NULL && digits.n > 0 && str_to_i64(str_make(digits.p, digits.n - 1), &at))
+		notify_note_delivered(context, key, (struct wall){at});
+}
+
 static enum rc restore_pages(struct cx *cx, struct notify *notify)
 {
-	struct ledger_record *records;
-	size_t count;
-	TRY(ledger_records(cx, notify->options.ledger, PAGE_RECORD, &records, &count));
-	for (size_t i = 0; i < count; i++) {
-		struct page *page;
-		/* one that cannot be read stops no other page; the journal has it */
-		if (notify_page_read(cx, notify, records[i].value, &page) != RC_OK) {
-			log_failure(cx, "a page of the ledger is left out");
-			cx_clear(cx);
-			continue;
-		}
-		settle_times(notify, &page->run);
-		page->timer.fire = notify_page_due;
-		page->timer.owner = page;
-		*vec_heap_add(&notify->pages) = page;
-		notify->last_number =
-			page->number > notify->last_number ? page->number : notify->last_number;
-	}
-	TRY(ledger_records(cx, notify->options.ledger, NOTIFY_CHANNEL_RECORD, &records, &count));
-	for (size_t i = 0; i < count; i++) {
-		struct str digits = str_skip(records[i].value, sizeof("{\"delivered_ms\":") - 1);
-		int64_t at;
-		if (digits.n > 0 && str_to_i64(str_make(digits.p, digits.n - 1), &at))
-			notify_note_delivered(notify, str_dup(cx->arena, records[i].key),
-					      (struct wall){at});
-	}
-	return RC_OK;
+	struct ledger *ledger = notify->options.ledger;
+	TRY(ledger_each_record(cx, ledger, PAGE_RECORD, restore_page, notify));
+	return ledger_each_record(cx, ledger, NOTIFY_CHANNEL_RECORD, restore_channel, notify);
 }
 
 static char nibble(int value)

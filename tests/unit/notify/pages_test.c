@@ -212,6 +212,38 @@ static void alerts_without_number_are_one_page_that_goes_out(void **state)
 	close_all();
 }
 
+/* Each page fits, all of them together do not: Backline starts all the same. */
+static void many_large_pages_are_taken_up_one_by_one(void **state)
+{
+	(void)state;
+	char text[50100], rule[8];
+	reach_by(PRIORITY_CRITICAL, &log_channel, 0);
+	open_all();
+	notify_resume(notify);
+	for (int i = 0; i < 400; i++) {
+		struct arena_mark mark = arena_mark(&arena);
+		struct notify_event event = {.since = clock_wall(&turned)};
+		snprintf(rule, sizeof(rule), "r%d", i % 4);
+		snprintf(text, sizeof(text), "%050000d", i);
+		event.rule_id = str_of(rule);
+		assert_int_equal(labels_of(&cx, &event.labels, "alertname", "High", "priority",
+					   "critical", "instance", text, NULL),
+				 RC_OK);
+		notify_alert(notify, &event);
+		arena_rewind(&arena, mark);
+	}
+	settle();
+	close_all();
+	struct arena small;
+	arena_init(&small, 12 << 20);
+	cx.arena = &small;
+	open_all();
+	assert_string_equal(deliveries(), "0 log delivered;");
+	close_all();
+	cx.arena = &arena;
+	arena_release(&small);
+}
+
 static void a_clock_that_was_set_back_over_a_restart_delays_no_step(void **state)
 {
 	(void)state;
@@ -327,6 +359,7 @@ int main(void)
 		CASE(a_second_round_that_reaches_nobody_escalates_at_once),
 		CASE(a_step_that_has_nobody_is_not_waited_for),
 		CASE(alerts_without_number_are_one_page_that_goes_out),
+		CASE(many_large_pages_are_taken_up_one_by_one),
 		CASE(a_clock_that_was_set_back_over_a_restart_delays_no_step),
 		CASE(between_two_commits_no_way_is_given_up_without_the_next),
 		CASE(what_comes_while_it_ends_is_sent_after_the_next_start),
