@@ -374,6 +374,20 @@ void notify_set_external_url(struct notify *notify, const char *url)
 	notify->external_url = heap_copy(url, strlen(url));
 }
 
+/* What was under way when the page ended is not sent any more; the end is told in its place. */
+static void call_off_over(struct cx *cx, void *context)
+{
+	struct page *page = context;
+	bool waits = false;
+	for (size_t i = 0; i < page->deliveries.n; i++)
+		waits = waits || (page->deliveries.v[i]->state == DELIVERY_WAITING &&
+				  !page->deliveries.v[i]->resolved);
+	if (!waits || page->drill || page->run.resolved.ms == 0)
+		return;
+	notify_tell_resolved(page);
+	notify_save(cx, page, NULL, NULL, NULL);
+}
+
 void notify_resume(struct notify *notify)
 {
 	notify->resumed = true;
@@ -386,6 +400,7 @@ void notify_resume(struct notify *notify)
 			alert->firing = false;
 			page->dirty = true;
 		}
+		notify_with_cx(notify, call_off_over, page);
 		notify_send_released(page);
 		notify_arm(page,
 			   notify_steady_now(notify)); /* what fell due meanwhile is due now */

@@ -1,11 +1,14 @@
 /* Pages through their life on a virtual clock: rounds, ways that fail, restarts, a ledger that
  * refuses. */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <sqlite3.h>
@@ -322,6 +325,62 @@ static void what_comes_while_it_ends_is_sent_after_the_next_start(void **state)
 	close_all();
 }
 
+/* A server that takes connections and says nothing. */
+static int listen_silently(char url[64])
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (const void *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (void *)&address, &length), 0);
+	snprintf(url, 64, "http://127.0.0.1:%u/", ntohs(address.sin_port));
+	return fd;
+}
+
+static void pump_until_quiet(void)
+{
+	struct ledger_stats stats;
+	do {
+		uv_run(loop_uv(loop), UV_RUN_NOWAIT);
+		ledger_stats(ledger, &stats);
+	} while (loop_jobs_pending(loop) || stats.waiting > 0 ||
+		 loop_next_due(loop).ns <= clock_mono(&turned).ns);
+}
+
+static void what_was_under_way_when_it_ended_is_not_sent_again(void **state)
+{
+	(void)state;
+	char url[64];
+	int fd = listen_silently(url);
+	sqlite3 *db;
+	reach_by(PRIORITY_CRITICAL, &hook, 0);
+	plan->providers.webhooks[0].url = url;
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	pump_until_quiet();
+	say("critical", "a", true);
+	pump_until_quiet();
+	assert_string_equal(deliveries(), "0 webhook waiting;");
+	char *copy = file_join(&cx, scratch, "killed.db");
+	assert_int_equal(sqlite3_open(ledger_path, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(db, cx_printf(&cx, "VACUUM INTO '%s'", copy), NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	close_all();
+	ledger_path = copy;
+	open_all();
+	notify_resume(notify);
+	pump_until_quiet();
+	/* who may have been told is told the end, and nothing else */
+	assert_string_equal(deliveries(), "0 webhook failed;0 webhook waiting;");
+	close_all();
+	close(fd);
+}
+
 static void note_rc(void *context, enum rc rc)
 {
 	*(enum rc *)context = rc;
@@ -363,6 +422,7 @@ int main(void)
 		CASE(a_clock_that_was_set_back_over_a_restart_delays_no_step),
 		CASE(between_two_commits_no_way_is_given_up_without_the_next),
 		CASE(what_comes_while_it_ends_is_sent_after_the_next_start),
+		CASE(what_was_under_way_when_it_ended_is_not_sent_again),
 		CASE(an_answer_that_is_not_recorded_is_told_so),
 	};
 	return cmocka_run_group_tests_name("pages", tests, NULL, NULL);
