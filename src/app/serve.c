@@ -412,11 +412,11 @@ static enum rc open_store(struct cx *cx, struct app *app)
 		.loop = app->loop, .ledger = app->ledger, .changed = duty_changed, .context = app};
 	TRY(duty_open(cx, &due, &app->duties));
 	struct rules_options evaluating = {.loop = app->loop,
-					   .source = promql_source_of(app->tsdb),
+					   .source = promql_source_of(app->tsdb, app->loop),
 					   .sink = alert_sink(app->alerts)};
 	TRY(rules_open(cx, &evaluating, &app->rules));
 	struct promise_options judging = {.loop = app->loop,
-					  .source = promql_source_of(app->tsdb),
+					  .source = promql_source_of(app->tsdb, app->loop),
 					  .collect = app->collect,
 					  .notify = app->notify,
 					  .duties = app->duties,

@@ -1,5 +1,4 @@
 /* Growing byte buffers of str.h. */
-#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/double.h"
 #include "base/str.h"
 
 void buf_release(struct buf *buf)
@@ -82,54 +82,77 @@ void buf_printf(struct buf *buf, const char *format, ...)
 	va_end(again);
 }
 
-/* "-1.25e-03" as people and Prometheus write it: without an exponent from 1e-6 up to 1e21. */
-static void put_plain(struct buf *buf, const char *scientific)
+/* What has no fraction and few digits needs no search for the shortest. */
+static bool put_whole(struct buf *buf, double value)
 {
-	char digits[24];
-	int count = 0, exponent = atoi(strchr(scientific, 'e') + 1);
-	if (*scientific == '-')
-		buf_putc(buf, '-');
-	for (const char *p = scientific; *p != 'e'; p++)
-		if (*p >= '0' && *p <= '9')
-			digits[count++] = *p;
-	while (count > 1 && digits[count - 1] == '0')
-		count--;
-	bool plain = exponent >= -6 && exponent < 21;
-	if (count == 1 && digits[0] == '0')
-		plain = true;
-	int whole = plain ? exponent + 1 : 1; /* digits before the point; below 1: zeros after it */
-	if (whole < 1) {
+	char text[24], *end = text + sizeof(text), *p = end;
+	if (!(fabs(value) < 1e15) || value != (double)(int64_t)value ||
+	    (value == 0 && signbit(value)))
+		return false;
+	uint64_t rest = (uint64_t)(value < 0 ? -value : value);
+	do
+		*--p = (char)('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	if (value < 0)
+		*--p = '-';
+	buf_put(buf, p, (size_t)(end - p));
+	return true;
+}
+
+/* Digits with a point among, before or behind them; zeros fill up. */
+static void put_plain(struct buf *buf, const char *digits, int count, int exponent)
+{
+	static const char zeros[] = "00000000000000000000000000000000";
+	int whole = exponent + 1; /* digits before the point; below 1: zeros after it */
+	if (whole < 1)
 		buf_puts(buf, "0.");
-		for (int i = whole; i < 0; i++)
-			buf_putc(buf, '0');
+	else
+		buf_put(buf, digits, (size_t)(whole < count ? whole : count));
+	for (int left = whole < 1 ? -whole : whole - count; left > 0; left -= 32)
+		buf_put(buf, zeros, (size_t)(left < 32 ? left : 32));
+	if (whole < 1) {
 		buf_put(buf, digits, (size_t)count);
+	} else if (count > whole) {
+		buf_putc(buf, '.');
+		buf_put(buf, digits + whole, (size_t)(count - whole));
+	}
+}
+
+static bool put_special(struct buf *buf, double value)
+{
+	if (isfinite(value))
+		return put_whole(buf, value);
+	buf_puts(buf, isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
+	return true;
+}
+
+void buf_put_double_plain(struct buf *buf, double value)
+{
+	char digits[DOUBLE_DIGITS];
+	int exponent;
+	if (put_special(buf, value))
 		return;
-	}
-	for (int i = 0; i < count || i < whole; i++) {
-		if (i == whole)
-			buf_putc(buf, '.');
-		buf_putc(buf, i < count ? digits[i] : '0');
-	}
-	if (!plain)
-		buf_printf(buf, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+	int count = double_digits(value, digits, &exponent);
+	if (signbit(value))
+		buf_putc(buf, '-');
+	put_plain(buf, digits, count, exponent);
 }
 
 void buf_put_double(struct buf *buf, double value)
 {
-	if (isnan(value)) {
-		buf_puts(buf, "NaN");
+	char digits[DOUBLE_DIGITS];
+	int exponent;
+	if (put_special(buf, value))
+		return;
+	int count = double_digits(value, digits, &exponent);
+	if (signbit(value))
+		buf_putc(buf, '-');
+	if (exponent >= -6 && exponent < 21) {
+		put_plain(buf, digits, count, exponent);
 		return;
 	}
-	if (isinf(value)) {
-		buf_puts(buf, value > 0 ? "+Inf" : "-Inf");
-		return;
-	}
-	char digits[40];
-	int precision = fabs(value) < DBL_MIN ? 0 : 14; /* denormals have fewer digits */
-	do
-		snprintf(digits, sizeof(digits), "%.*e", precision, value);
-	while (strtod(digits, NULL) != value && precision++ < 16);
-	put_plain(buf, digits);
+	put_plain(buf, digits, count, 0);
+	buf_printf(buf, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
 }
 
 void buf_put_html(struct buf *buf, struct str s)

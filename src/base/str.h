@@ -82,9 +82,11 @@ void buf_put_str(struct buf *buf, struct str s);
 void buf_puts(struct buf *buf, const char *c_string);
 void buf_putc(struct buf *buf, char byte);
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
-void buf_put_double(struct buf *buf, double value); /* shortest that reads back; NaN, +Inf, -Inf */
-void buf_put_html(struct buf *buf, struct str s);   /* escapes & < > " ' */
-void buf_put_url(struct buf *buf, struct str s);    /* percent-encodes all but unreserved */
+/* Shortest that reads back; NaN, +Inf, -Inf; 1e+21 and 1e-07 with an exponent. */
+void buf_put_double(struct buf *buf, double value);
+void buf_put_double_plain(struct buf *buf, double value); /* never an exponent */
+void buf_put_html(struct buf *buf, struct str s);         /* escapes & < > " ' */
+void buf_put_url(struct buf *buf, struct str s);          /* percent-encodes all but unreserved */
 struct str buf_str(const struct buf *buf);
 /* Give the bytes away (free() them); the buf is empty afterwards. Never NULL. */
 char *buf_take(struct buf *buf, size_t *length);

@@ -131,7 +131,7 @@ static void take_worst(const struct promql_result *result, bool above, struct me
 {
 	out->value = (double)NAN;
 	for (size_t i = 0; i < result->series_count; i++) {
-		double value = result->series[i].points[0].value;
+		double value = result->series[i].values[0];
 		if (isnan(value) ||
 		    (!isnan(out->value) && (above ? value <= out->value : value >= out->value)))
 			continue;

@@ -21,43 +21,58 @@ void promql_print(struct buf *out, const struct promql_expr *expr);
 enum rc promql_matchers(const struct promql_expr *expr, struct matcher **out,
 			size_t *count) NODISCARD;
 
-/* Where series come from: a tsdb, or whatever a test has. */
+/* Where series come from: a tsdb, or whatever a test has. The functions have the contracts of
+ * tsdb_query_*; `read` is called by several threads at once. */
 struct promql_source {
 	void *self;
-	enum rc (*select)(void *self, struct cx *cx, const struct matcher *matchers, size_t count,
-			  int64_t from_ms, int64_t to_ms, struct tsdb_series_list *out);
+	struct loop *loop; /* whose idle CPU workers help; NULL: nobody does */
+	enum rc (*open)(void *self, struct cx *cx, const struct matcher *matchers, size_t count,
+			int64_t from_ms, int64_t to_ms, void **query);
+	size_t (*count)(const void *query);
+	const struct labels *(*labels)(const void *query, size_t index);
+	enum rc (*read)(struct cx *cx, const void *query, size_t index,
+			struct tsdb_columns *columns);
+	void (*close)(void **query);
 };
-struct promql_source promql_source_of(struct tsdb *tsdb);
+struct promql_source promql_source_of(struct tsdb *tsdb, struct loop *loop);
 
 enum promql_type { PROMQL_SCALAR, PROMQL_VECTOR, PROMQL_MATRIX, PROMQL_STRING };
 const char *promql_type_name(enum promql_type type); /* "vector" */
 enum promql_type promql_type_of(const struct promql_expr *expr);
 
-struct promql_point {
-	int64_t t_ms;
-	double value;
-};
+/* A column has a value for each step; a stale marker where there is none, which no computation
+ * gives. */
+static inline bool promql_absent(double value)
+{
+	uint64_t bits;
+	memcpy(&bits, &value, sizeof(bits));
+	return bits == SAMPLE_STALE_BITS;
+}
+
 struct promql_series {
 	struct labels labels;
-	struct promql_point *points; /* one for a vector */
-	size_t point_count;
+	const double *values;
+	const int64_t *t_ms; /* of a range selector's samples; NULL: value i is of step i */
+	size_t n;            /* values; steps that have none count, see promql_absent() */
 };
 struct promql_result {
 	enum promql_type type;
 	struct promql_series *series;
 	size_t series_count;
-	struct promql_point scalar;
+	int64_t start_ms, step_ms; /* of the steps; one for a vector and for a scalar */
+	double scalar;
 	struct str string;
 };
 
-/* At one instant. A matrix selector gives PROMQL_MATRIX. All in cx->arena; RC_LIMIT when its budget
- * is exhausted, RC_TIMEOUT past cx->deadline, RC_INVALID for many-to-many matching and the like. */
+/* At one instant. A range selector gives PROMQL_MATRIX. All in cx->arena, which its budget bounds.
+ * RC_LIMIT for too many samples, RC_TIMEOUT past cx->deadline, RC_INVALID for many-to-many matching
+ * and the like: messages are Prometheus'. */
 enum rc promql_instant(struct cx *cx, const struct promql_source *source,
 		       const struct promql_expr *expr, int64_t at_ms,
 		       struct promql_result *out) NODISCARD;
-/* start, start + step ... end: PROMQL_MATRIX. RC_INVALID above 11,000 steps, as Prometheus. */
 /* Whether a range query may ask for it: a scalar or an instant vector. */
 bool promql_has_points(const struct promql_expr *expr);
+/* start, start + step ... end: PROMQL_MATRIX. RC_INVALID above 11,000 steps, as Prometheus. */
 enum rc promql_range(struct cx *cx, const struct promql_source *source,
 		     const struct promql_expr *expr, int64_t start_ms, int64_t end_ms,
 		     int64_t step_ms, struct promql_result *out) NODISCARD;

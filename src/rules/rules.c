@@ -148,7 +148,7 @@ static enum rc set_priority(struct cx *cx, const struct plan *plan, const struct
 static enum rc make_element(struct cx *cx, const struct plan *plan, const struct rule *rule,
 			    const struct promql_series *series, struct verdict_element *out)
 {
-	*out = (struct verdict_element){.value = series->points[0].value};
+	*out = (struct verdict_element){.value = series->values[0]};
 	TRY(labels_with(cx, &series->labels, LABELS_NAME, STR(""), &out->labels));
 	TRY(expand_labels(cx, rule->labels, rule->label_count, &series->labels, out->value,
 			  &out->labels));

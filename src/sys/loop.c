@@ -17,6 +17,18 @@ struct call {
 	void *context;
 };
 
+/* Work that a caller offers to idle workers; on the caller's stack. */
+struct share {
+	struct share *next;
+	void (*body)(void *context, unsigned hand, size_t from, size_t to);
+	void *context;
+	size_t count, grain;
+	size_t at;            /* what is taken; atomic */
+	bool recalled;        /* helpers are wanted elsewhere; atomic */
+	unsigned hands;       /* bit set: in use; under the lock, as all below */
+	pthread_cond_t empty; /* signalled when the last helper leaves */
+};
+
 struct pool {
 	struct loop *loop;
 	pthread_t threads[WORKERS_PER_POOL];
@@ -39,6 +51,7 @@ struct loop {
 
 	pthread_mutex_t lock; /* all below, and the pools */
 	struct pool pools[LOOP_POOLS];
+	struct share *shares; /* for the CPU pool */
 	struct loop_job *done_first, *done_last;
 	struct call *calls_first, *calls_last;
 	bool stopping;
@@ -180,14 +193,98 @@ static struct loop_job *take_job(struct pool *pool)
 	return job;
 }
 
+static bool take_piece(struct share *share, size_t *from, size_t *to)
+{
+	*from = __atomic_fetch_add(&share->at, share->grain, __ATOMIC_RELAXED);
+	if (*from >= share->count)
+		return false;
+	*to = share->count - *from < share->grain ? share->count : *from + share->grain;
+	return true;
+}
+
+static struct share *open_share(const struct pool *pool)
+{
+	if (pool != &pool->loop->pools[LOOP_CPU])
+		return NULL;
+	for (struct share *share = pool->loop->shares; share != NULL; share = share->next)
+		if (share->hands != (1u << LOOP_HANDS) - 1 &&
+		    !__atomic_load_n(&share->recalled, __ATOMIC_RELAXED) &&
+		    __atomic_load_n(&share->at, __ATOMIC_RELAXED) < share->count)
+			return share;
+	return NULL;
+}
+
+/* Called and returns with the lock held. */
+static void help(struct loop *loop, struct share *share)
+{
+	unsigned hand = (unsigned)__builtin_ctz(~share->hands);
+	size_t from, to;
+	share->hands |= 1u << hand;
+	pthread_mutex_unlock(&loop->lock);
+	while (!__atomic_load_n(&share->recalled, __ATOMIC_RELAXED) &&
+	       take_piece(share, &from, &to))
+		share->body(share->context, hand, from, to);
+	pthread_mutex_lock(&loop->lock);
+	share->hands &= ~(1u << hand);
+	if (share->hands == 1)
+		pthread_cond_signal(&share->empty);
+}
+
+static void offer(struct loop *loop, struct share *share)
+{
+	pthread_cond_init(&share->empty, NULL);
+	share->hands = 1; /* the caller's */
+	pthread_mutex_lock(&loop->lock);
+	share->next = loop->shares;
+	loop->shares = share;
+	pthread_cond_broadcast(&loop->pools[LOOP_CPU].wake);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void withdraw(struct loop *loop, struct share *share)
+{
+	pthread_mutex_lock(&loop->lock);
+	struct share **link = &loop->shares;
+	while (*link != share)
+		link = &(*link)->next;
+	*link = share->next;
+	while (share->hands != 1)
+		pthread_cond_wait(&share->empty, &loop->lock);
+	pthread_mutex_unlock(&loop->lock);
+	pthread_cond_destroy(&share->empty);
+}
+
+void loop_share(struct loop *loop, size_t count, size_t grain,
+		void (*body)(void *context, unsigned hand, size_t from, size_t to), void *context)
+{
+	struct share share = {.body = body, .context = context, .count = count, .grain = grain};
+	size_t from, to;
+	CHECK(grain > 0);
+	if (loop == NULL || count <= grain) {
+		if (count > 0)
+			body(context, 0, 0, count);
+		return;
+	}
+	CHECK_MAGIC(loop, LOOP_MAGIC);
+	offer(loop, &share);
+	while (take_piece(&share, &from, &to))
+		body(context, 0, from, to);
+	withdraw(loop, &share);
+}
+
 static void *worker_main(void *context)
 {
 	struct pool *pool = context;
 	struct loop *loop = pool->loop;
+	struct share *share;
 	pthread_mutex_lock(&loop->lock);
 	for (;;) {
-		while (pool->first == NULL && !loop->stop_workers)
-			pthread_cond_wait(&pool->wake, &loop->lock);
+		while (pool->first == NULL && !loop->stop_workers) {
+			if ((share = open_share(pool)) != NULL)
+				help(loop, share);
+			else
+				pthread_cond_wait(&pool->wake, &loop->lock);
+		}
 		if (pool->first == NULL)
 			break; /* stopping, and nothing is left to do */
 		struct loop_job *job = take_job(pool);
@@ -231,6 +328,9 @@ enum rc loop_post(struct cx *cx, struct loop *loop, enum loop_pool which, struct
 	pool->last = job;
 	pool->waiting++;
 	pool->posted++;
+	for (struct share *share = loop->shares; which == LOOP_CPU && share != NULL;
+	     share = share->next)
+		__atomic_store_n(&share->recalled, true, __ATOMIC_RELAXED);
 	pthread_cond_signal(&pool->wake);
 	pthread_mutex_unlock(&loop->lock);
 	return RC_OK;

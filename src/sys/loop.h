@@ -62,6 +62,15 @@ struct loop_job {
  * deadline may be MONO_NEVER. Loop thread only. */
 enum rc loop_post(struct cx *cx, struct loop *loop, enum loop_pool pool, struct loop_job *job,
 		  size_t budget_bytes, struct mono deadline) NODISCARD;
+/* Splits [0, count) into pieces of at most `grain` that the caller works off together with those
+ * CPU workers that have no job. Each thread has a `hand` of its own below LOOP_HANDS, the caller 0.
+ * Returns when all is done. It waits for pieces that are under way only, never for a worker to
+ * come, so that it ends even when all workers are busy or in here themselves; a helper goes when a
+ * job is posted. Any thread; with loop NULL the caller is alone. */
+#define LOOP_HANDS 3
+void loop_share(struct loop *loop, size_t count, size_t grain,
+		void (*body)(void *context, unsigned hand, size_t from, size_t to), void *context);
+
 /* Run `call` on the loop soon. Any thread; never full. */
 void loop_call(struct loop *loop, void (*call)(void *context), void *context);
 

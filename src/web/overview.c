@@ -25,25 +25,22 @@ struct overview {
 
 /* ---- on a worker ---- */
 
-static void take_worst(const struct promql_result *result, int64_t start_ms, int64_t step_ms,
-		       bool above, struct web_history *out)
+static void take_worst(const struct promql_result *result, bool above, struct web_history *out)
 {
 	for (size_t s = 0; s < result->series_count; s++)
-		for (size_t p = 0; p < result->series[s].point_count; p++) {
-			const struct promql_point *point = &result->series[s].points[p];
-			int64_t at = (point->t_ms - start_ms) / step_ms;
-			if (at < 0 || at >= WEB_POINTS || isnan(point->value))
+		for (size_t p = 0; p < result->series[s].n && p < WEB_POINTS; p++) {
+			double value = result->series[s].values[p], *kept = &out->values[p];
+			if (isnan(value)) /* as where there is none */
 				continue;
-			double *kept = &out->values[at];
-			if (isnan(*kept) || (above ? point->value > *kept : point->value < *kept))
-				*kept = point->value;
+			if (isnan(*kept) || (above ? value > *kept : value < *kept))
+				*kept = value;
 		}
 }
 
 static enum rc read_history(struct cx *cx, struct overview *o, size_t index)
 {
 	const struct threshold *threshold = &o->plan->thresholds[index];
-	struct promql_source source = promql_source_of(o->web->options.tsdb);
+	struct promql_source source = promql_source_of(o->web->options.tsdb, o->web->options.loop);
 	struct promql_result result;
 	struct promql_expr *expr;
 	int64_t step_ms = WEB_SPAN_MS / (WEB_POINTS - 1), start_ms = o->now.ms - WEB_SPAN_MS;
@@ -56,7 +53,7 @@ static enum rc read_history(struct cx *cx, struct overview *o, size_t index)
 				  start_ms + step_ms * (WEB_POINTS - 1), step_ms, &result);
 	promql_release(expr);
 	TRY(rc);
-	take_worst(&result, start_ms, step_ms, threshold->limits[0].above, &o->histories[index]);
+	take_worst(&result, threshold->limits[0].above, &o->histories[index]);
 	return RC_OK;
 }
 

@@ -80,14 +80,80 @@ static enum rc step_param(struct cx *cx, struct http_request *request, int64_t *
 
 /* ---- answers ---- */
 
-static void put_value(struct json *json, int64_t t_ms, double value)
+static void put_whole(struct buf *out, uint64_t value, int width)
+{
+	char text[24], *end = text + sizeof(text), *p = end;
+	do
+		*--p = (char)('0' + value % 10);
+	while ((value /= 10) > 0 || end - p < width);
+	buf_put(out, p, (size_t)(end - p));
+}
+
+static void put_time(struct buf *out, int64_t t_ms)
+{
+	uint64_t ms = t_ms < 0 ? 0 - (uint64_t)t_ms : (uint64_t)t_ms;
+	if (t_ms < 0)
+		buf_putc(out, '-');
+	put_whole(out, ms / 1000, 1);
+	if (ms % 1000 == 0)
+		return;
+	buf_putc(out, '.');
+	put_whole(out, ms % 1000, 3);
+}
+
+/* [SECONDS,"VALUE"], the time as Prometheus writes it: 1.5 s is 1.500. */
+static void put_point(struct buf *out, int64_t t_ms, double value)
+{
+	put_time(out, t_ms);
+	buf_putc(out, ',');
+	buf_putc(out, '"');
+	buf_put_double(out, value);
+	buf_putc(out, '"');
+}
+
+static void put_points(struct buf *out, const struct promql_result *result,
+		       const struct promql_series *series)
+{
+	bool first = true;
+	for (size_t i = 0; i < series->n; i++) {
+		if (promql_absent(series->values[i]))
+			continue;
+		buf_puts(out, first ? "[" : ",[");
+		first = false;
+		put_point(out,
+			  series->t_ms != NULL ? series->t_ms[i]
+					       : result->start_ms + (int64_t)i * result->step_ms,
+			  series->values[i]);
+		buf_putc(out, ']');
+	}
+}
+
+static void put_series(struct json *json, const struct promql_result *result,
+		       const struct promql_series *series)
+{
+	bool matrix = result->type == PROMQL_MATRIX;
+	json_object(json);
+	json_key(json, "metric");
+	labels_put_json(json, &series->labels);
+	json_key(json, matrix ? "values" : "value");
+	if (matrix)
+		buf_putc(json->out, '[');
+	put_points(json->out, result, series);
+	if (matrix)
+		buf_putc(json->out, ']');
+	json->need_comma = true;
+	json_end_object(json);
+}
+
+/* Of scalars and strings the numbers take other ways in Prometheus: 1.5 s is 1.5, and no value has
+ * an exponent. */
+static void put_single(struct json *json, const struct promql_result *result)
 {
 	struct buf text = BUF_INIT;
-	json_array(json);
-	json_double(json, (double)t_ms / 1000);
-	buf_put_double(&text, value);
-	json_string(json, buf_str(&text));
-	json_end_array(json);
+	json_double(json, (double)result->start_ms / 1000);
+	if (result->type == PROMQL_SCALAR)
+		buf_put_double_plain(&text, result->scalar);
+	json_string(json, result->type == PROMQL_SCALAR ? buf_str(&text) : result->string);
 	buf_release(&text);
 }
 
@@ -96,32 +162,12 @@ static void put_result(struct json *json, const struct promql_result *result)
 	json_object(json);
 	json_put_text(json, "resultType", promql_type_name(result->type));
 	json_key(json, "result");
-	if (result->type == PROMQL_SCALAR) {
-		put_value(json, result->scalar.t_ms, result->scalar.value);
-	} else if (result->type == PROMQL_STRING) {
-		json_array(json);
-		json_double(json, (double)result->scalar.t_ms / 1000);
-		json_string(json, result->string);
-		json_end_array(json);
-	} else {
-		json_array(json);
-		for (size_t i = 0; i < result->series_count; i++) {
-			const struct promql_series *series = &result->series[i];
-			bool matrix = result->type == PROMQL_MATRIX;
-			json_object(json);
-			json_key(json, "metric");
-			labels_put_json(json, &series->labels);
-			json_key(json, matrix ? "values" : "value");
-			if (matrix)
-				json_array(json);
-			for (size_t p = 0; p < series->point_count; p++)
-				put_value(json, series->points[p].t_ms, series->points[p].value);
-			if (matrix)
-				json_end_array(json);
-			json_end_object(json);
-		}
-		json_end_array(json);
-	}
+	json_array(json);
+	if (result->type == PROMQL_SCALAR || result->type == PROMQL_STRING)
+		put_single(json, result);
+	for (size_t i = 0; i < result->series_count; i++)
+		put_series(json, result, &result->series[i]);
+	json_end_array(json);
 	json_end_object(json);
 }
 
@@ -135,17 +181,25 @@ static void begin_answer(struct json *json, struct buf *out)
 
 /* ---- on a worker ---- */
 
+/* The parameter is named before what is wrong with it, as Prometheus does. */
+static enum rc invalid_param(struct cx *cx, const char *name)
+{
+	struct err err = cx->err;
+	return cx_fail(cx, err.code, "invalid parameter \"%s\": %s", name, err.message);
+}
+
 static enum rc run_query(struct cx *cx, struct query_job *q, struct json *json)
 {
-	struct promql_source source = promql_source_of(q->web->options.tsdb);
+	struct promql_source source = promql_source_of(q->web->options.tsdb, q->web->options.loop);
 	struct promql_result result;
 	struct promql_expr *expr;
-	TRY(promql_parse(cx, str_of(q->text), &expr));
+	enum rc rc = promql_parse(cx, str_of(q->text), &expr);
+	if (rc != RC_OK) /* of a range query, Prometheus does not name it */
+		return q->kind == QUERY_INSTANT ? invalid_param(cx, "query") : rc;
 	bool wrong_type = q->kind == QUERY_RANGE && !promql_has_points(expr);
-	enum rc rc = q->kind == QUERY_INSTANT
-			     ? promql_instant(cx, &source, expr, q->end_ms, &result)
-			     : promql_range(cx, &source, expr, q->start_ms, q->end_ms, q->step_ms,
-					    &result);
+	rc = q->kind == QUERY_INSTANT
+		     ? promql_instant(cx, &source, expr, q->end_ms, &result)
+		     : promql_range(cx, &source, expr, q->start_ms, q->end_ms, q->step_ms, &result);
 	promql_release(expr);
 	if (rc == RC_OK)
 		put_result(json, &result);

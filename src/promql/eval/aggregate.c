@@ -1,204 +1,229 @@
-/* sum by (...), topk, quantile and the others. */
-#include <math.h>
-#include <stdlib.h>
+/* sum by (...) and the others: rows are read from a stream a batch at a time and folded into their
+ * groups in the order of the series, so that sums come out as Prometheus adds them up. */
+#include "promql/eval/groups.h"
 
-#include "base/map.h"
-#include "promql/eval/eval.h"
-
-struct group {
-	struct labels labels;
-	VEC(const struct element *) members;
-};
-
-static int by_value(const void *a, const void *b)
+static bool is_choice(enum aggregate_op op)
 {
-	double left = *(const double *)a, right = *(const double *)b;
-	if (isnan(left) || isnan(right))
-		return isnan(right) - isnan(left); /* NaN first, as Prometheus sorts */
-	return (left > right) - (left < right);
+	return op == AGGREGATE_TOPK || op == AGGREGATE_BOTTOMK || op == AGGREGATE_QUANTILE;
 }
 
-double promql_quantile(double q, double *values, size_t n)
+static double *zeros(struct cx *cx, size_t steps)
 {
-	if (n == 0 || isnan(q))
-		return (double)NAN;
-	if (q < 0)
-		return -(double)INFINITY;
-	if (q > 1)
-		return (double)INFINITY;
-	qsort(values, n, sizeof(*values), by_value);
-	double rank = q * ((double)n - 1);
-	double lower = fmax(0, floor(rank)), upper = fmin((double)n - 1, lower + 1);
-	double weight = rank - floor(rank);
-	return values[(size_t)lower] * (1 - weight) + values[(size_t)upper] * weight;
+	return cx_array(cx, steps, sizeof(double));
 }
 
-static enum rc reduce(struct cx *cx, const struct promql_expr *node, const struct group *group,
-		      double parameter, double *out)
+/* ---- groups ---- */
+
+static enum rc find_groups(struct cx *cx, struct grouping *g)
 {
-	size_t n = group->members.n;
-	double *values = cx_array(cx, n, sizeof(*values));
-	double sum = 0, mean = 0, squares = 0, least = (double)NAN, most = (double)NAN;
-	if (values == NULL)
+	struct labels_index index;
+	size_t count = g->stream->count;
+	struct projection projection = {.names = g->node->grouping,
+					.count = g->node->grouping_count,
+					.keep = !g->node->without};
+	g->of = cx_array(cx, count, sizeof(*g->of));
+	if (g->of == NULL)
 		return RC_LIMIT;
-	for (size_t i = 0; i < n; i++) {
-		double v = values[i] = group->members.v[i]->value;
-		double delta = v - mean;
-		sum += v;
-		mean += delta / (double)(i + 1);
-		squares += delta * (v - mean);
-		least = v < least || isnan(least) ? v : least;
-		most = v > most || isnan(most) ? v : most;
+	TRY(promql_index_init(cx, &index, projection, count));
+	for (size_t i = 0; i < count; i++) {
+		bool added;
+		g->of[i] = promql_index_add(&index, &g->stream->labels[i], &added);
 	}
-	switch (node->aggregate) {
-	case AGGREGATE_SUM:
-		*out = sum;
-		break;
+	g->n = index.n;
+	g->groups = cx_array(cx, g->n, sizeof(*g->groups));
+	g->order = cx_array(cx, g->n, sizeof(*g->order));
+	if (g->groups == NULL || g->order == NULL)
+		return RC_LIMIT;
+	for (size_t i = 0; i < g->n; i++)
+		TRY(promql_project(cx, &projection, index.sets[i], &g->groups[i].labels));
+	for (size_t i = 0; i < count; i++)
+		g->groups[g->of[i]].members++;
+	return RC_OK;
+}
+
+static enum rc begin_group(struct cx *cx, struct grouping *g, size_t number)
+{
+	struct group *group = &g->groups[number];
+	size_t steps = g->grid.steps;
+	group->begun = true;
+	g->order[g->begun++] = number;
+	switch (g->node->aggregate) {
 	case AGGREGATE_AVG:
-		*out = isfinite(sum) ? mean : sum / (double)n;
-		break;
-	case AGGREGATE_MIN:
-		*out = least;
-		break;
-	case AGGREGATE_MAX:
-		*out = most;
-		break;
-	case AGGREGATE_COUNT:
-		*out = (double)n;
-		break;
-	case AGGREGATE_GROUP:
-		*out = 1;
-		break;
+	case AGGREGATE_STDDEV:
 	case AGGREGATE_STDVAR:
-		*out = squares / (double)n;
+		group->means = zeros(cx, steps);
+		group->counts = zeros(cx, steps);
+		if (group->means == NULL || group->counts == NULL)
+			return RC_LIMIT;
+		break;
+	case AGGREGATE_TOPK:
+	case AGGREGATE_BOTTOMK:
+	case AGGREGATE_QUANTILE:
+		return promql_choose_begin(cx, g, group);
+	default:
+		break;
+	}
+	group->values = promql_empty_column(cx, steps);
+	return group->values == NULL ? RC_LIMIT : RC_OK;
+}
+
+/* ---- folding ---- */
+
+#define FOLD(expression)                                                                           \
+	for (size_t k = 0; k < n; k++) {                                                           \
+		double v = column[k], old = values[k];                                             \
+		if (promql_absent(v))                                                              \
+			continue;                                                                  \
+		bool first = promql_absent(old);                                                   \
+		values[k] = (expression);                                                          \
+	}                                                                                          \
+	break
+
+/* An infinite mean stays what it is, but for its opposite and for NaN. */
+static double next_mean(double mean, double v, double count)
+{
+	if (isinf(mean) && ((isinf(v) && (mean > 0) == (v > 0)) || isfinite(v)))
+		return mean;
+	return mean + (v / count - mean / count);
+}
+
+static void fold_means(struct group *group, const double *column, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		double v = column[k];
+		if (promql_absent(v))
+			continue;
+		double count = ++group->counts[k];
+		group->means[k] = count == 1 ? v : next_mean(group->means[k], v, count);
+	}
+}
+
+static void fold_squares(struct group *group, const double *column, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		double v = column[k];
+		if (promql_absent(v))
+			continue;
+		double count = ++group->counts[k];
+		if (count == 1) {
+			group->means[k] = v;
+			group->values[k] = 0;
+			continue;
+		}
+		double delta = v - group->means[k];
+		group->means[k] += delta / count;
+		group->values[k] += delta * (v - group->means[k]);
+	}
+}
+
+static void fold(struct grouping *g, struct group *group, size_t row, const double *column)
+{
+	size_t n = g->grid.steps;
+	double *values = group->values;
+	switch (g->node->aggregate) {
+	case AGGREGATE_SUM:
+		FOLD(first ? v : old + v);
+	case AGGREGATE_MIN:
+		FOLD(first || old > v || isnan(old) ? v : old);
+	case AGGREGATE_MAX:
+		FOLD(first || old < v || isnan(old) ? v : old);
+	case AGGREGATE_COUNT:
+		FOLD(first ? 1 : old + 1);
+	case AGGREGATE_GROUP:
+		FOLD(first ? 1 : old);
+	case AGGREGATE_AVG:
+		fold_means(group, column, n);
 		break;
 	case AGGREGATE_STDDEV:
-		*out = sqrt(squares / (double)n);
-		break;
-	case AGGREGATE_QUANTILE:
-		*out = promql_quantile(parameter, values, n);
+	case AGGREGATE_STDVAR:
+		fold_squares(group, column, n);
 		break;
 	default:
-		return cx_fail(cx, RC_INTERNAL, "unknown aggregation");
+		promql_choose_fold(g, group, row, column);
 	}
-	return RC_OK;
 }
 
-static int best_first(const void *a, const void *b)
+static enum rc fold_all(struct cx *cx, struct grouping *g)
 {
-	const struct element *const *left = a, *const *right = b;
-	double l = (*left)->value, r = (*right)->value;
-	if (isnan(l) || isnan(r))
-		return isnan(l) - isnan(r); /* NaN is the worst */
-	return (l < r) - (l > r);
-}
-
-static int worst_first(const void *a, const void *b)
-{
-	const struct element *const *left = a, *const *right = b;
-	double l = (*left)->value, r = (*right)->value;
-	if (isnan(l) || isnan(r))
-		return isnan(l) - isnan(r);
-	return (l > r) - (l < r);
-}
-
-static enum rc take_best(struct cx *cx, const struct promql_expr *node, struct group *group,
-			 double parameter, struct vector *out)
-{
-	size_t count = parameter >= 1 ? (parameter < 1e9 ? (size_t)parameter : SIZE_MAX) : 0;
-	if (group->members.n > 1)
-		qsort(group->members.v, group->members.n, sizeof(*group->members.v),
-		      node->aggregate == AGGREGATE_TOPK ? best_first : worst_first);
-	for (size_t i = 0; i < group->members.n && i < count; i++)
-		TRY(promql_vector_add(cx, out, &group->members.v[i]->labels,
-				      group->members.v[i]->value));
-	return RC_OK;
-}
-
-static enum rc count_values(struct cx *cx, struct str name, const struct group *group,
-			    struct vector *out)
-{
-	size_t first = out->n;
-	for (size_t i = 0; i < group->members.n; i++) {
-		struct buf text = BUF_INIT;
-		struct labels labels;
-		buf_put_double(&text, group->members.v[i]->value);
-		enum rc rc =
-			labels_with(cx, &group->labels, name, cx_str(cx, buf_str(&text)), &labels);
-		buf_release(&text);
-		TRY(rc);
-		size_t at = first;
-		while (at < out->n && !labels_equal(&out->v[at].labels, &labels))
-			at++;
-		if (at < out->n)
-			out->v[at].value++;
-		else
-			TRY(promql_vector_add(cx, out, &labels, 1));
-	}
-	return RC_OK;
-}
-
-struct grouping {
-	VEC(struct group) list;
-	struct map by_labels;
-};
-
-static enum rc put_in_group(struct cx *cx, struct grouping *g, const struct promql_expr *node,
-			    const struct value *parameter, const struct element *element)
-{
-	struct labels labels;
-	struct buf key = BUF_INIT;
-	TRY(promql_regroup(cx, &element->labels, node->grouping, node->grouping_count,
-			   !node->without, &labels));
-	if (node->aggregate == AGGREGATE_COUNT_VALUES) /* its own label takes the place */
-		TRY(labels_with(cx, &labels, parameter->string, STR(""), &labels));
-	labels_print(&key, &labels);
-	size_t index = (size_t)(uintptr_t)map_get(&g->by_labels, buf_str(&key));
-	enum rc rc = RC_OK;
-	if (index == 0) {
-		struct group *group = vec_add(cx, &g->list);
-		rc = group == NULL ? RC_LIMIT : RC_OK;
-		if (group != NULL) {
-			group->labels = labels;
-			index = g->list.n;
-			map_put(&g->by_labels, buf_str(&key), (void *)(uintptr_t)index);
+	struct stream *stream = g->stream;
+	size_t most = promql_stream_batch(stream);
+	double **columns = cx_array(cx, most, sizeof(double *));
+	size_t *present = cx_array(cx, most, sizeof(*present));
+	if (columns == NULL || present == NULL)
+		return RC_LIMIT;
+	for (size_t i = 0; i < most; i++)
+		if ((columns[i] = promql_column(cx, g->grid.steps)) == NULL)
+			return RC_LIMIT;
+	for (size_t from = 0; from < stream->count; from += most) {
+		size_t to = stream->count - from < most ? stream->count : from + most;
+		TRY(promql_stream_read(cx, stream, from, to, columns, present));
+		for (size_t i = from; i < to; i++) {
+			struct group *group = &g->groups[g->of[i]];
+			if (present[i - from] == 0)
+				continue;
+			if (!group->begun)
+				TRY(begin_group(cx, g, g->of[i]));
+			fold(g, group, i, columns[i - from]);
 		}
 	}
-	buf_release(&key);
-	TRY(rc);
-	const struct element **member = vec_add(cx, &g->list.v[index - 1].members);
-	if (member == NULL)
-		return RC_LIMIT;
-	*member = element;
 	return RC_OK;
 }
 
-static enum rc finish_group(struct cx *cx, const struct promql_expr *node, struct group *group,
-			    const struct value *parameter, struct vector *out)
+/* ---- the groups' values ---- */
+
+static void finish_column(enum aggregate_op op, struct group *group, size_t steps)
 {
-	double value;
-	if (node->aggregate == AGGREGATE_TOPK || node->aggregate == AGGREGATE_BOTTOMK)
-		return take_best(cx, node, group, parameter->scalar, out);
-	if (node->aggregate == AGGREGATE_COUNT_VALUES)
-		return count_values(cx, parameter->string, group, out);
-	TRY(reduce(cx, node, group, parameter->scalar, &value));
-	return promql_vector_add(cx, out, &group->labels, value);
+	double *values = group->values;
+	for (size_t k = 0; group->counts != NULL && k < steps; k++) {
+		if (group->counts[k] == 0)
+			continue;
+		if (op == AGGREGATE_AVG)
+			values[k] = group->means[k];
+		else if (op == AGGREGATE_STDVAR)
+			values[k] = values[k] / group->counts[k];
+		else
+			values[k] = sqrt(values[k] / group->counts[k]);
+	}
+}
+
+static enum rc finish(struct cx *cx, struct grouping *g, struct rows *out)
+{
+	for (size_t i = 0; i < g->begun; i++) {
+		struct group *group = &g->groups[g->order[i]];
+		size_t present = 0;
+		finish_column(g->node->aggregate, group, g->grid.steps);
+		for (size_t k = 0; k < g->grid.steps; k++)
+			present += !promql_absent(group->values[k]);
+		TRY(promql_add_row(cx, out, &group->labels, group->values, present));
+	}
+	return RC_OK;
 }
 
 enum rc promql_aggregate(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			 int64_t at_ms, struct vector *out)
+			 struct grid grid, struct rows *out)
 {
-	struct vector input = {0};
-	struct value parameter = {0};
-	struct grouping g = {0};
-	enum rc rc = RC_OK;
-	if (node->parameter != NULL)
-		TRY(promql_eval(cx, e, node->parameter, at_ms, &parameter));
-	TRY(promql_eval_vector(cx, e, node->left, at_ms, &input));
-	for (size_t i = 0; rc == RC_OK && i < input.n; i++)
-		rc = put_in_group(cx, &g, node, &parameter, &input.v[i]);
-	map_release(&g.by_labels);
-	for (size_t i = 0; rc == RC_OK && i < g.list.n; i++)
-		rc = finish_group(cx, node, &g.list.v[i], &parameter, out);
-	return rc;
+	struct grouping g = {.node = node, .grid = grid};
+	if (node->aggregate == AGGREGATE_COUNT_VALUES)
+		return promql_count_values(cx, e, node, grid, out);
+	if (is_choice(node->aggregate)) {
+		double *column;
+		TRY(promql_eval_scalar(cx, e, node->parameter, grid, &column));
+		g.parameter = column;
+	}
+	TRY(promql_stream_open(cx, e, node->left, grid, &g.stream));
+	if (!g.stream->distinct) {
+		struct rows rows;
+		TRY(promql_stream_rows(cx, g.stream, &rows));
+		TRY(promql_stream_of_rows(cx, e, &rows, grid, &g.stream));
+	}
+	enum rc rc = promql_choose_check(cx, &g);
+	if (rc != RC_OK)
+		return promql_stream_fail(cx, g.stream, rc);
+	TRY(find_groups(cx, &g));
+	TRY(fold_all(cx, &g));
+	if (node->aggregate == AGGREGATE_QUANTILE)
+		return promql_quantile_finish(cx, &g, out);
+	if (is_choice(node->aggregate))
+		return promql_choose_finish(cx, &g, out);
+	return finish(cx, &g, out);
 }

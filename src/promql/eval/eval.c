@@ -1,345 +1,234 @@
-/* Evaluation at one instant, and over a range instant by instant. Series are selected once. */
+/* From nodes to rows and scalars; queries and their results. */
 #include "promql/eval/eval.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-static enum rc source_select(void *self, struct cx *cx, const struct matcher *matchers,
-			     size_t count, int64_t from_ms, int64_t to_ms,
-			     struct tsdb_series_list *out)
+#include "promql/eval/labels.h"
+#include "promql/eval/stream.h"
+#include "promql/func/func.h"
+
+#define HELPER_BUDGET_BYTES (64u << 20)
+
+/* ---- the store as a source ---- */
+
+static enum rc source_open(void *self, struct cx *cx, const struct matcher *matchers, size_t count,
+			   int64_t from_ms, int64_t to_ms, void **query)
 {
-	return tsdb_select(cx, self, matchers, count, from_ms, to_ms, out);
+	struct tsdb_query *opened = NULL;
+	enum rc rc = tsdb_query_open(cx, self, matchers, count, from_ms, to_ms, &opened);
+	*query = opened;
+	return rc;
 }
 
-struct promql_source promql_source_of(struct tsdb *tsdb)
+static size_t source_count(const void *query)
 {
-	return (struct promql_source){tsdb, source_select};
+	return tsdb_query_count(query);
 }
 
-/* ---- labels ---- */
-
-enum rc promql_drop_name(struct cx *cx, const struct labels *labels, struct labels *out)
+static const struct labels *source_labels(const void *query, size_t index)
 {
-	*out = *labels;
-	if (labels_get(labels, LABELS_NAME).n == 0)
-		return RC_OK;
-	return labels_with(cx, labels, LABELS_NAME, STR(""), out);
+	return tsdb_query_labels(query, index);
 }
 
-static bool is_named(const struct str *names, size_t count, struct str name)
+static enum rc source_read(struct cx *cx, const void *query, size_t index,
+			   struct tsdb_columns *columns)
 {
-	for (size_t i = 0; i < count; i++)
-		if (str_eq(names[i], name))
-			return true;
-	return false;
+	return tsdb_query_read(cx, query, index, columns);
 }
 
-enum rc promql_regroup(struct cx *cx, const struct labels *labels, const struct str *names,
-		       size_t count, bool keep, struct labels *out)
+static void source_close(void **query)
 {
-	struct label *made = cx_array(cx, labels->n, sizeof(*made));
-	size_t n = 0;
-	if (made == NULL)
+	struct tsdb_query *closing = *query;
+	*query = NULL;
+	tsdb_query_close(&closing);
+}
+
+struct promql_source promql_source_of(struct tsdb *tsdb, struct loop *loop)
+{
+	return (struct promql_source){tsdb,          loop,        source_open, source_count,
+				      source_labels, source_read, source_close};
+}
+
+/* ---- what all nodes use ---- */
+
+double *promql_column(struct cx *cx, size_t steps)
+{
+	double *column = NULL;
+	if (steps <= SIZE_MAX / sizeof(*column))
+		column = arena_alloc(cx->arena, steps * sizeof(*column));
+	if (column == NULL)
+		(void)cx_fail(cx, RC_LIMIT, "no memory is left for a column");
+	return column;
+}
+
+double *promql_empty_column(struct cx *cx, size_t steps)
+{
+	double *column = promql_column(cx, steps);
+	for (size_t k = 0; column != NULL && k < steps; k++)
+		column[k] = promql_no_value();
+	return column;
+}
+
+enum rc promql_add_row(struct cx *cx, struct rows *rows, const struct labels *labels,
+		       double *values, size_t present)
+{
+	struct row *row = vec_add(cx, rows);
+	if (row == NULL)
 		return RC_LIMIT;
-	for (size_t i = 0; i < labels->n; i++) {
-		bool named = is_named(names, count, labels->v[i].name);
-		if (keep ? named : !named && !str_eq(labels->v[i].name, LABELS_NAME))
-			made[n++] = labels->v[i];
-	}
-	*out = (struct labels){made, n};
+	*row = (struct row){*labels, values, present};
 	return RC_OK;
 }
 
-enum rc promql_vector_add(struct cx *cx, struct vector *vector, const struct labels *labels,
-			  double value)
+const struct promql_expr *promql_unwrapped(const struct promql_expr *node)
 {
-	struct element *element = vec_add(cx, vector);
-	if (element == NULL)
-		return RC_LIMIT;
-	*element = (struct element){.labels = *labels, .value = value};
-	return RC_OK;
+	while (node->kind == NODE_PAREN || node->kind == NODE_ROOT)
+		node = node->left;
+	return node;
 }
 
-/* ---- selectors ---- */
-
-static int64_t moved(const struct evaluation *e, const struct promql_expr *node, int64_t at_ms)
+struct str promql_literal(const struct promql_expr *node)
 {
-	if (node->at == AT_TIME)
-		at_ms = node->at_ms;
-	else if (node->at == AT_START)
-		at_ms = e->start_ms;
-	else if (node->at == AT_END)
-		at_ms = e->end_ms;
+	return promql_unwrapped(node)->string;
+}
+
+int64_t promql_looks_at(const struct evaluation *e, const struct promql_expr *node,
+			struct grid grid)
+{
+	int64_t at_ms = node->at == AT_TIME    ? node->at_ms
+			: node->at == AT_START ? e->start_ms
+			: node->at == AT_END   ? e->end_ms
+					       : grid.start_ms;
 	return at_ms - node->offset_ms;
 }
 
-/* Number of samples at or before t. */
-static size_t samples_until(const struct tsdb_series *series, int64_t t_ms)
+static enum rc same_labels(struct cx *cx)
 {
-	size_t low = 0, high = series->sample_count;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (series->t_ms[middle] <= t_ms)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return cx_fail(cx, RC_INVALID, "vector cannot contain metrics with the same labelset");
 }
 
-static enum rc eval_selector(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			     int64_t at_ms, struct vector *out)
+enum rc promql_merge(struct cx *cx, struct rows *rows, size_t steps, bool strict)
 {
-	const struct tsdb_series_list *list = &e->selected[node->selector];
-	int64_t t_ms = moved(e, node, at_ms);
-	for (size_t i = 0; i < list->n; i++) {
-		const struct tsdb_series *series = &list->v[i];
-		size_t n = samples_until(series, t_ms);
-		if (n == 0 || series->t_ms[n - 1] < t_ms - PROMQL_LOOKBACK_MS ||
-		    sample_is_stale(series->values[n - 1]))
+	struct labels_index index;
+	size_t kept = 0;
+	TRY(promql_index_init(cx, &index, (struct projection){.whole = true}, rows->n));
+	for (size_t i = 0; i < rows->n; i++) {
+		struct row row = rows->v[i];
+		bool added;
+		/* the index keeps pointers to labels: they must stand where the row will stay */
+		rows->v[kept] = row;
+		size_t number = promql_index_add(&index, &rows->v[kept].labels, &added);
+		if (added) {
+			kept++;
 			continue;
-		TRY(promql_vector_add(cx, out, &series->labels, series->values[n - 1]));
-		out->v[out->n - 1].t_ms = series->t_ms[n - 1];
-	}
-	return RC_OK;
-}
-
-/* Stale markers are left out; most windows have none and need no copy. */
-static enum rc window_of(struct cx *cx, const struct tsdb_series *series, size_t first, size_t end,
-			 struct window *out)
-{
-	size_t stale = 0;
-	for (size_t i = first; i < end; i++)
-		stale += sample_is_stale(series->values[i]);
-	*out = (struct window){series->labels, series->t_ms + first, series->values + first,
-			       end - first};
-	if (stale == 0)
-		return RC_OK;
-	int64_t *t_ms = cx_array(cx, end - first, sizeof(*t_ms));
-	double *values = cx_array(cx, end - first, sizeof(*values));
-	if (t_ms == NULL || values == NULL)
-		return RC_LIMIT;
-	out->n = 0;
-	for (size_t i = first; i < end; i++) {
-		if (sample_is_stale(series->values[i]))
-			continue;
-		t_ms[out->n] = series->t_ms[i];
-		values[out->n++] = series->values[i];
-	}
-	out->t_ms = t_ms;
-	out->values = values;
-	return RC_OK;
-}
-
-static enum rc eval_matrix(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			   int64_t at_ms, struct value *out)
-{
-	const struct tsdb_series_list *list = &e->selected[node->left->selector];
-	int64_t end_ms = moved(e, node->left, at_ms);
-	out->type = PROMQL_MATRIX;
-	out->window_end_ms = end_ms;
-	out->window_start_ms = end_ms - node->range_ms;
-	out->windows = cx_array(cx, list->n, sizeof(*out->windows));
-	if (out->windows == NULL)
-		return RC_LIMIT;
-	for (size_t i = 0; i < list->n; i++) {
-		const struct tsdb_series *series = &list->v[i];
-		size_t first = samples_until(series, out->window_start_ms - 1);
-		size_t end = samples_until(series, end_ms);
-		if (end == first)
-			continue;
-		TRY(window_of(cx, series, first, end, &out->windows[out->window_count]));
-		out->window_count += out->windows[out->window_count].n > 0;
-	}
-	return RC_OK;
-}
-
-/* ---- subqueries: evaluated at multiples of their step, gathered by labels ---- */
-
-struct gathered {
-	struct labels labels;
-	int64_t *t_ms;
-	double *values;
-	size_t n;
-};
-
-struct gathering {
-	VEC(struct gathered) list;
-	size_t steps;
-};
-
-static enum rc gather(struct cx *cx, struct gathering *g, const struct vector *vector, int64_t t_ms)
-{
-	for (size_t i = 0; i < vector->n; i++) {
-		struct gathered *found = NULL;
-		/* vectors come in much the same order each time */
-		for (size_t s = 0; s < g->list.n && found == NULL; s++) {
-			struct gathered *candidate = &g->list.v[(i + s) % g->list.n];
-			if (labels_equal(&candidate->labels, &vector->v[i].labels))
-				found = candidate;
 		}
-		if (found == NULL) {
-			found = vec_add(cx, &g->list);
-			if (found == NULL)
-				return RC_LIMIT;
-			found->labels = vector->v[i].labels;
-			found->t_ms = cx_array(cx, g->steps, sizeof(*found->t_ms));
-			found->values = cx_array(cx, g->steps, sizeof(*found->values));
-			if (found->t_ms == NULL || found->values == NULL)
-				return RC_LIMIT;
+		if (strict)
+			return same_labels(cx);
+		struct row *first = &rows->v[number];
+		for (size_t k = 0; k < steps; k++) {
+			if (promql_absent(row.values[k]))
+				continue;
+			if (!promql_absent(first->values[k]))
+				return same_labels(cx);
+			first->values[k] = row.values[k];
 		}
-		if (found->n > 0 && found->t_ms[found->n - 1] == t_ms)
-			return cx_fail(cx, RC_INVALID,
-				       "vector cannot contain metrics with the same labelset");
-		found->t_ms[found->n] = t_ms;
-		found->values[found->n++] = vector->v[i].value;
+		first->present += row.present;
 	}
-	return RC_OK;
-}
-
-static enum rc eval_subquery(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			     int64_t at_ms, struct value *out)
-{
-	int64_t step_ms = node->step_ms > 0 ? node->step_ms : PROMQL_SUBQUERY_STEP_MS;
-	int64_t end_ms = moved(e, node, at_ms), start_ms = end_ms - node->range_ms;
-	int64_t first = start_ms / step_ms * step_ms;
-	if (first < start_ms)
-		first += step_ms;
-	struct gathering g = {.steps = (size_t)((end_ms - first) / step_ms) + 1};
-	if (g.steps > 1000000)
-		return cx_fail(cx, RC_LIMIT, "the subquery has too many steps");
-	for (int64_t t = first; t <= end_ms; t += step_ms) {
-		struct vector vector = {0};
-		TRY(promql_eval_vector(cx, e, node->left, t, &vector));
-		TRY(gather(cx, &g, &vector, t));
-		TRY(cx_in_time(cx));
-	}
-	*out = (struct value){
-		.type = PROMQL_MATRIX, .window_start_ms = start_ms, .window_end_ms = end_ms};
-	out->windows = cx_array(cx, g.list.n, sizeof(*out->windows));
-	if (out->windows == NULL)
-		return RC_LIMIT;
-	for (size_t i = 0; i < g.list.n; i++)
-		out->windows[out->window_count++] = (struct window){
-			g.list.v[i].labels, g.list.v[i].t_ms, g.list.v[i].values, g.list.v[i].n};
+	rows->n = kept;
 	return RC_OK;
 }
 
 /* ---- nodes ---- */
 
-static enum rc eval_unary(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			  int64_t at_ms, struct value *out)
+static enum rc eval_now(struct cx *cx, const struct promql_expr *node, struct grid grid,
+			struct rows *out)
 {
-	TRY(promql_eval(cx, e, node->left, at_ms, out));
-	if (!node->minus)
-		return RC_OK;
-	out->scalar = -out->scalar;
-	for (size_t i = 0; i < out->vector.n; i++) {
-		out->vector.v[i].value = -out->vector.v[i].value;
-		TRY(promql_drop_name(cx, &out->vector.v[i].labels, &out->vector.v[i].labels));
+	struct labels none = {0};
+	double *column = promql_column(cx, grid.steps);
+	if (column == NULL)
+		return RC_LIMIT;
+	for (size_t k = 0; k < grid.steps; k++) {
+		int64_t at_ms = grid.start_ms + (int64_t)k * grid.step_ms;
+		column[k] = node->function->each((double)(at_ms / 1000), NULL);
 	}
-	return RC_OK;
+	return promql_add_row(cx, out, &none, column, grid.steps);
 }
 
 enum rc promql_eval(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-		    int64_t at_ms, struct value *out)
+		    struct grid grid, struct rows *out)
 {
-	*out = (struct value){.type = node->type};
-	switch (node->kind) {
-	case NODE_NUMBER:
-		out->scalar = node->number;
-		return RC_OK;
-	case NODE_STRING:
-		out->string = node->string;
-		return RC_OK;
-	case NODE_VECTOR:
-		return eval_selector(cx, e, node, at_ms, &out->vector);
-	case NODE_MATRIX:
-		return eval_matrix(cx, e, node, at_ms, out);
-	case NODE_SUBQUERY:
-		return eval_subquery(cx, e, node, at_ms, out);
-	case NODE_CALL:
-		return promql_call(cx, e, node, at_ms, out);
-	case NODE_AGGREGATE:
-		return promql_aggregate(cx, e, node, at_ms, &out->vector);
-	case NODE_BINARY:
-		return promql_binary(cx, e, node, at_ms, out);
-	case NODE_UNARY:
-		return eval_unary(cx, e, node, at_ms, out);
-	case NODE_PAREN:
-	case NODE_ROOT:
-		return promql_eval(cx, e, node->left, at_ms, out);
+	struct stream *stream;
+	node = promql_unwrapped(node);
+	*out = (struct rows){0};
+	TRY(cx_in_time(cx));
+	if ((node->invariant && grid.steps > 1) || promql_is_stream(node)) {
+		TRY(promql_stream_open(cx, e, node, grid, &stream));
+		return promql_stream_rows(cx, stream, out);
 	}
-	return cx_fail(cx, RC_INTERNAL, "unknown node");
+	switch (node->kind) {
+	case NODE_AGGREGATE:
+		return promql_aggregate(cx, e, node, grid, out);
+	case NODE_BINARY:
+		return promql_match(cx, e, node, grid, out);
+	case NODE_CALL:
+		return node->function->whole != NULL ? node->function->whole(cx, e, node, grid, out)
+						     : eval_now(cx, node, grid, out);
+	default:
+		return cx_fail(cx, RC_INTERNAL, "a node of kind %d is no vector", (int)node->kind);
+	}
 }
 
-enum rc promql_eval_vector(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			   int64_t at_ms, struct vector *out)
+static enum rc scalar_binary(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
+			     struct grid grid, double *out)
 {
-	struct value value;
-	TRY(promql_eval(cx, e, node, at_ms, &value));
-	*out = value.vector;
+	double *left, *right;
+	TRY(promql_eval_scalar(cx, e, node->left, grid, &left));
+	TRY(promql_eval_scalar(cx, e, node->right, grid, &right));
+	promql_operate(node->op, true, left, right, NULL, out, grid.steps);
 	return RC_OK;
+}
+
+static enum rc scalar_unary(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
+			    struct grid grid, double *out)
+{
+	double *inner;
+	TRY(promql_eval_scalar(cx, e, node->left, grid, &inner));
+	for (size_t k = 0; k < grid.steps; k++)
+		out[k] = node->minus ? -inner[k] : inner[k];
+	return RC_OK;
+}
+
+static enum rc fill_scalar(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
+			   struct grid grid, double *out)
+{
+	switch (node->kind) {
+	case NODE_NUMBER:
+		out[0] = node->number;
+		return RC_OK;
+	case NODE_UNARY:
+		return scalar_unary(cx, e, node, grid, out);
+	case NODE_BINARY:
+		return scalar_binary(cx, e, node, grid, out);
+	case NODE_CALL:
+		return node->function->scalar(cx, e, node, grid, out);
+	default:
+		return cx_fail(cx, RC_INTERNAL, "a node of kind %d is no scalar", (int)node->kind);
+	}
 }
 
 enum rc promql_eval_scalar(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			   int64_t at_ms, double *out)
+			   struct grid grid, double **out)
 {
-	struct value value;
-	TRY(promql_eval(cx, e, node, at_ms, &value));
-	*out = value.scalar;
-	return RC_OK;
-}
-
-/* ---- selecting series before the first step ---- */
-
-struct extent {
-	int64_t from_ms, to_ms;
-};
-
-static enum rc select_all(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			  struct extent extent);
-
-static enum rc select_one(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			  struct extent extent, int64_t range_ms)
-{
-	int64_t from = moved(e, node, extent.from_ms), to = moved(e, node, extent.to_ms);
-	from -= range_ms > 0 ? range_ms : PROMQL_LOOKBACK_MS;
-	return e->source->select(e->source->self, cx, node->matchers, node->matcher_count, from, to,
-				 &e->selected[node->selector]);
-}
-
-static enum rc select_all(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
-			  struct extent extent)
-{
-	if (node == NULL)
-		return RC_OK;
-	if (node->kind == NODE_VECTOR)
-		return select_one(cx, e, node, extent, 0);
-	if (node->kind == NODE_MATRIX)
-		return select_one(cx, e, node->left, extent, node->range_ms);
-	if (node->kind == NODE_SUBQUERY) {
-		struct extent inner = {moved(e, node, extent.from_ms) - node->range_ms,
-				       moved(e, node, extent.to_ms)};
-		return select_all(cx, e, node->left, inner);
-	}
-	TRY(select_all(cx, e, node->left, extent));
-	TRY(select_all(cx, e, node->right, extent));
-	TRY(select_all(cx, e, node->parameter, extent));
-	for (size_t i = 0; i < node->argument_count; i++)
-		TRY(select_all(cx, e, node->arguments[i], extent));
-	return RC_OK;
-}
-
-static enum rc prepare(struct cx *cx, const struct promql_source *source,
-		       const struct promql_expr *expr, int64_t start_ms, int64_t end_ms,
-		       struct evaluation *e)
-{
-	*e = (struct evaluation){.source = source, .start_ms = start_ms, .end_ms = end_ms};
-	e->selected = cx_array(cx, expr->selector, sizeof(*e->selected));
-	if (e->selected == NULL)
+	node = promql_unwrapped(node);
+	*out = promql_column(cx, grid.steps > 0 ? grid.steps : 1);
+	if (*out == NULL)
 		return RC_LIMIT;
-	return select_all(cx, e, expr, (struct extent){start_ms, end_ms});
+	TRY(cx_in_time(cx));
+	if (!node->invariant || grid.steps <= 1)
+		return grid.steps > 0 ? fill_scalar(cx, e, node, grid, *out) : RC_OK;
+	TRY(fill_scalar(cx, e, node, (struct grid){grid.start_ms, grid.step_ms, 1}, *out));
+	for (size_t k = 1; k < grid.steps; k++)
+		(*out)[k] = (*out)[0];
+	return RC_OK;
 }
 
 /* ---- results ---- */
@@ -350,67 +239,128 @@ static int by_labels(const void *a, const void *b)
 	return labels_compare(&left->labels, &right->labels);
 }
 
-static enum rc no_duplicates(struct cx *cx, const struct vector *vector)
+/* Labels are copied: what they point to goes with the streams. */
+static enum rc rows_result(struct cx *cx, const struct rows *rows, size_t steps,
+			   struct promql_result *out)
 {
-	for (size_t i = 0; i < vector->n && vector->n <= 1000; i++)
-		for (size_t j = i + 1; j < vector->n; j++)
-			if (labels_equal(&vector->v[i].labels, &vector->v[j].labels))
-				return cx_fail(
-					cx, RC_INVALID,
-					"vector cannot contain metrics with the same labelset");
-	return RC_OK;
-}
-
-static enum rc vector_result(struct cx *cx, const struct vector *vector, int64_t at_ms,
-			     struct promql_result *out)
-{
-	out->series = cx_array(cx, vector->n, sizeof(*out->series));
-	struct promql_point *points = cx_array(cx, vector->n, sizeof(*points));
-	if (out->series == NULL || points == NULL)
-		return RC_LIMIT;
-	TRY(no_duplicates(cx, vector));
-	for (size_t i = 0; i < vector->n; i++) {
-		points[i] = (struct promql_point){at_ms, vector->v[i].value};
-		out->series[i] = (struct promql_series){vector->v[i].labels, &points[i], 1};
-	}
-	out->series_count = vector->n;
-	return RC_OK;
-}
-
-static enum rc matrix_result(struct cx *cx, const struct value *value, struct promql_result *out)
-{
-	out->series = cx_array(cx, value->window_count, sizeof(*out->series));
+	out->series = cx_array(cx, rows->n, sizeof(*out->series));
 	if (out->series == NULL)
 		return RC_LIMIT;
-	for (size_t i = 0; i < value->window_count; i++) {
-		const struct window *window = &value->windows[i];
-		struct promql_series *series = &out->series[out->series_count++];
-		series->labels = window->labels;
-		series->points = cx_array(cx, window->n, sizeof(*series->points));
-		if (series->points == NULL)
-			return RC_LIMIT;
-		for (size_t p = 0; p < window->n; p++)
-			series->points[series->point_count++] =
-				(struct promql_point){window->t_ms[p], window->values[p]};
+	for (size_t i = 0; i < rows->n; i++) {
+		struct promql_series *series = &out->series[out->series_count];
+		if (rows->v[i].present == 0)
+			continue;
+		out->series_count++;
+		*series = (struct promql_series){.values = rows->v[i].values, .n = steps};
+		TRY(labels_copy(cx, &rows->v[i].labels, &series->labels));
 	}
 	return RC_OK;
+}
+
+static void sort_result(struct promql_result *result)
+{
+	if (result->series_count > 1)
+		qsort(result->series, result->series_count, sizeof(*result->series), by_labels);
+}
+
+/* The steps of a subquery become samples with times of their own. */
+static enum rc subquery_result(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
+			       int64_t at_ms, struct promql_result *out)
+{
+	struct grid once = {at_ms, 1, 1}, grid;
+	int64_t looks_at_ms = promql_looks_at(e, node, once);
+	struct rows rows;
+	grid = promql_subquery_grid(node, looks_at_ms, looks_at_ms);
+	TRY(promql_eval(cx, e, node->left, grid, &rows));
+	TRY(rows_result(cx, &rows, grid.steps, out));
+	out->start_ms = grid.start_ms;
+	out->step_ms = grid.step_ms;
+	return RC_OK;
+}
+
+static enum rc matrix_result(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
+			     int64_t at_ms, struct promql_result *out)
+{
+	if (node->kind == NODE_SUBQUERY) {
+		TRY(subquery_result(cx, e, node, at_ms, out));
+	} else {
+		TRY(promql_select_samples(cx, e, node, at_ms, out));
+		for (size_t i = 0; i < out->series_count; i++) {
+			struct labels labels = out->series[i].labels;
+			TRY(labels_copy(cx, &labels, &out->series[i].labels));
+		}
+	}
+	sort_result(out);
+	return RC_OK;
+}
+
+static enum rc steps_result(struct cx *cx, struct evaluation *e, const struct promql_expr *expr,
+			    struct grid grid, struct promql_result *out)
+{
+	struct rows rows = {0};
+	struct labels none = {0};
+	double *column;
+	out->start_ms = grid.start_ms;
+	out->step_ms = grid.step_ms;
+	if (expr->type == PROMQL_VECTOR) {
+		TRY(promql_eval(cx, e, expr, grid, &rows));
+		return rows_result(cx, &rows, grid.steps, out);
+	}
+	TRY(promql_eval_scalar(cx, e, expr, grid, &column));
+	out->scalar = column[0];
+	if (out->type == PROMQL_SCALAR)
+		return RC_OK;
+	TRY(promql_add_row(cx, &rows, &none, column, grid.steps));
+	return rows_result(cx, &rows, grid.steps, out);
+}
+
+/* ---- queries ---- */
+
+static void begin(struct cx *cx, const struct promql_source *source, int64_t start_ms,
+		  int64_t end_ms, struct evaluation *e)
+{
+	*e = (struct evaluation){.source = source, .start_ms = start_ms, .end_ms = end_ms};
+	e->hands[0].cx = cx;
+	for (int i = 1; i < LOOP_HANDS; i++) {
+		struct hand *hand = &e->hands[i];
+		hand->cx = &hand->own;
+		arena_init(&hand->arena, HELPER_BUDGET_BYTES);
+		cx_init(&hand->own, &hand->arena, cx->clock);
+		hand->own.deadline = cx->deadline;
+	}
+}
+
+/* Prometheus' words for what its limits are called. */
+static enum rc end(struct cx *cx, struct evaluation *e, enum rc rc)
+{
+	promql_streams_close(e);
+	for (int i = 1; i < LOOP_HANDS; i++)
+		arena_release(&e->hands[i].arena);
+	if (rc == RC_TIMEOUT)
+		return cx_fail(cx, rc, "query timed out in expression evaluation");
+	if (rc == RC_LIMIT)
+		return cx_fail(cx, rc,
+			       "query processing would load too many samples into memory in query "
+			       "execution");
+	return rc;
 }
 
 enum rc promql_instant(struct cx *cx, const struct promql_source *source,
 		       const struct promql_expr *expr, int64_t at_ms, struct promql_result *out)
 {
+	const struct promql_expr *root = promql_unwrapped(expr);
+	struct grid once = {at_ms, 1, 1};
 	struct evaluation e;
-	struct value value;
-	*out = (struct promql_result){.type = expr->type};
-	TRY(prepare(cx, source, expr, at_ms, at_ms, &e));
-	TRY(promql_eval(cx, &e, expr, at_ms, &value));
-	out->scalar = (struct promql_point){at_ms, value.scalar};
-	out->string = value.string;
-	if (expr->type == PROMQL_VECTOR)
-		return vector_result(cx, &value.vector, at_ms, out);
-	if (expr->type == PROMQL_MATRIX)
-		return matrix_result(cx, &value, out);
-	return RC_OK;
+	enum rc rc = RC_OK;
+	*out = (struct promql_result){.type = expr->type, .start_ms = at_ms, .step_ms = 1};
+	begin(cx, source, at_ms, at_ms, &e);
+	if (expr->type == PROMQL_STRING)
+		out->string = root->string;
+	else if (expr->type == PROMQL_MATRIX)
+		rc = matrix_result(cx, &e, root, at_ms, out);
+	else
+		rc = steps_result(cx, &e, root, once, out);
+	return end(cx, &e, rc);
 }
 
 bool promql_has_points(const struct promql_expr *expr)
@@ -439,25 +389,10 @@ enum rc promql_range(struct cx *cx, const struct promql_source *source,
 			       "invalid expression type \"%s\" for range query, must be Scalar "
 			       "or instant Vector",
 			       expr->type == PROMQL_MATRIX ? "range vector" : "string");
-	TRY(prepare(cx, source, expr, start_ms, end_ms, &e));
-	struct gathering g = {.steps = (size_t)((end_ms - start_ms) / step_ms) + 1};
-	for (int64_t t = start_ms; t <= end_ms; t += step_ms) {
-		struct value value;
-		TRY(promql_eval(cx, &e, expr, t, &value));
-		struct labels none = {0};
-		if (expr->type == PROMQL_SCALAR)
-			TRY(promql_vector_add(cx, &value.vector, &none, value.scalar));
-		TRY(gather(cx, &g, &value.vector, t));
-		TRY(cx_in_time(cx));
-	}
-	struct value all = {.windows = cx_array(cx, g.list.n, sizeof(*all.windows))};
-	if (all.windows == NULL)
-		return RC_LIMIT;
-	for (size_t i = 0; i < g.list.n; i++)
-		all.windows[all.window_count++] = (struct window){
-			g.list.v[i].labels, g.list.v[i].t_ms, g.list.v[i].values, g.list.v[i].n};
-	TRY(matrix_result(cx, &all, out));
-	if (out->series_count > 1)
-		qsort(out->series, out->series_count, sizeof(*out->series), by_labels);
-	return RC_OK;
+	struct grid grid = {start_ms, step_ms, (size_t)((end_ms - start_ms) / step_ms) + 1};
+	begin(cx, source, start_ms, end_ms, &e);
+	enum rc rc = steps_result(cx, &e, promql_unwrapped(expr), grid, out);
+	if (rc == RC_OK)
+		sort_result(out);
+	return end(cx, &e, rc);
 }

@@ -58,6 +58,7 @@ struct promql_function;
 
 struct promql_expr {
 	enum node_kind kind;
+	bool invariant; /* the same at each step, as Prometheus sees it */
 	enum promql_type type;
 	size_t position; /* byte in the query */
 	double number;
@@ -102,42 +103,5 @@ enum binary_precedence {
 const char *promql_op_text(enum binary_op op);
 enum binary_precedence promql_op_precedence(enum binary_op op);
 const char *promql_aggregate_text(enum aggregate_op op);
-
-/* One element of a vector under evaluation. */
-struct element {
-	struct labels labels;
-	double value;
-	int64_t t_ms; /* of the sample, for timestamp() */
-};
-struct vector {
-	struct element *v;
-	size_t n, cap;
-};
-struct window { /* samples of one series in a range */
-	struct labels labels;
-	const int64_t *t_ms;
-	const double *values;
-	size_t n;
-};
-
-struct evaluation;
-
-struct promql_function {
-	const char *name;
-	enum promql_type result;
-	enum promql_type arguments[5];
-	size_t argument_count;
-	int optional; /* how many may be left out; -1: the last repeats */
-	bool keeps_name;
-	bool bounds; /* nothing when the first scalar is above the second */
-	/* one of these */
-	bool (*over_range)(const struct window *window, int64_t start_ms, int64_t end_ms,
-			   double parameter, double *out);
-	double (*each)(double value, const double *parameters);
-	enum rc (*whole)(struct cx *cx, struct evaluation *e, const struct promql_expr *call,
-			 int64_t at_ms, struct vector *out);
-	int range_argument; /* of over_range: which argument is the range */
-};
-const struct promql_function *promql_function_named(struct str name);
 
 #endif

@@ -2,10 +2,15 @@
 #include <math.h>
 
 #include "base/units.h"
+#include "promql/func/func.h"
 #include "promql/parse/scan.h"
 
+#define AT_LIMIT_MS 4e18 /* offsets and ranges may be added without an overflow */
 #define DEPTH_LIMIT 200
 #define TEXT_LIMIT_BYTES (256 * 1024)
+#define OPERATORS_LIMIT                                                                            \
+	2000 /* 1+1+1...: each is a level of the tree that is walked by recursion                  \
+	      */
 
 static bool at_sign(const struct parser *p, const char *sign)
 {
@@ -443,7 +448,8 @@ static enum rc parse_at(struct parser *p, struct promql_expr *node)
 	    fabs(seconds) > 9e15)
 		return unexpected(p, "@, expected timestamp");
 	target->at = AT_TIME;
-	target->at_ms = llround((negative ? -seconds : seconds) * 1000);
+	target->at_ms = llround(
+		fmax(-AT_LIMIT_MS, fmin(AT_LIMIT_MS, (negative ? -seconds : seconds) * 1000)));
 	return promql_scan(p);
 }
 
@@ -528,7 +534,8 @@ static enum rc parse_matching(struct parser *p, struct promql_expr *node)
 	return RC_OK;
 }
 
-static enum rc check_binary(struct parser *p, struct promql_expr *node)
+/* Prometheus points at the operator, which stands at `at`. */
+static enum rc check_binary(struct parser *p, struct promql_expr *node, size_t at)
 {
 	const struct promql_expr *sides[] = {node->left, node->right};
 	for (int i = 0; i < 2; i++)
@@ -540,20 +547,19 @@ static enum rc check_binary(struct parser *p, struct promql_expr *node)
 	bool scalars = node->left->type == PROMQL_SCALAR && node->right->type == PROMQL_SCALAR;
 	bool any_scalar = node->left->type == PROMQL_SCALAR || node->right->type == PROMQL_SCALAR;
 	if (scalars && node->op >= OP_EQUAL && node->op <= OP_GREATER && !node->return_bool)
-		return promql_fail_at(p, node->position,
-				      "comparisons between scalars must use BOOL modifier");
+		return promql_fail_at(p, at, "comparisons between scalars must use BOOL modifier");
 	if (any_scalar && node->op <= OP_UNLESS)
-		return promql_fail_at(p, node->position,
+		return promql_fail_at(p, at,
 				      "set operator \"%s\" not allowed in binary scalar expression",
 				      promql_op_text(node->op));
 	if (any_scalar && node->has_matching)
-		return promql_fail_at(p, node->position,
+		return promql_fail_at(p, at,
 				      "vector matching only allowed between instant vectors");
 	for (size_t i = 0; node->on && i < node->include_count; i++)
 		for (size_t g = 0; g < node->grouping_count; g++)
 			if (str_eq(node->include[i], node->grouping[g]))
 				return promql_fail_at(
-					p, node->position,
+					p, at,
 					"label \"" STR_FMT
 					"\" must not occur in ON and GROUP clause at once",
 					STR_ARG(node->include[i]));
@@ -570,19 +576,58 @@ static enum rc parse_expr(struct parser *p, int least, struct promql_expr **out)
 	while (binary_here(p, &op) && (int)promql_op_precedence(op) >= least) {
 		struct promql_expr *node;
 		int precedence = (int)promql_op_precedence(op);
+		if (++p->operators > OPERATORS_LIMIT)
+			return promql_fail_at(p, p->token.at,
+					      "the expression has more than %d operators",
+					      OPERATORS_LIMIT);
 		TRY(new_node(p, NODE_BINARY, PROMQL_VECTOR, &node));
 		node->position = (*out)->position;
 		node->left = *out;
 		node->op = op;
+		size_t at = p->token.at;
 		TRY(promql_scan(p));
 		TRY(parse_matching(p, node));
 		/* ^ is right-associative */
 		TRY(parse_expr(p, op == OP_POWER ? precedence : precedence + 1, &node->right));
-		TRY(check_binary(p, node));
+		TRY(check_binary(p, node, at));
 		*out = node;
 	}
 	p->depth--;
 	return RC_OK;
+}
+
+/* What has the same value at each step is evaluated once. As in Prometheus, an aggregation's
+ * parameter does not count, and functions of the evaluation's own time are never invariant. */
+static bool mark_invariant(struct promql_expr *node)
+{
+	bool all = true;
+	switch (node->kind) {
+	case NODE_NUMBER:
+	case NODE_STRING:
+		break;
+	case NODE_VECTOR:
+		all = node->at != AT_NONE;
+		break;
+	case NODE_SUBQUERY:
+		(void)mark_invariant(node->left);
+		all = node->at != AT_NONE;
+		break;
+	case NODE_CALL:
+		all = !node->function->of_time;
+		for (size_t i = 0; i < node->argument_count; i++)
+			all = mark_invariant(node->arguments[i]) && all;
+		break;
+	case NODE_BINARY:
+		all = mark_invariant(node->left);
+		all = mark_invariant(node->right) && all;
+		break;
+	default:
+		if (node->parameter != NULL)
+			(void)mark_invariant(node->parameter);
+		all = mark_invariant(node->left);
+	}
+	node->invariant = all;
+	return all;
 }
 
 static void release_all(struct promql_expr *owned)
@@ -618,6 +663,7 @@ enum rc promql_parse(struct cx *cx, struct str text, struct promql_expr **out)
 		return rc;
 	}
 	top->left = root;
+	(void)mark_invariant(top);
 	top->next_owned = p.owned;
 	top->selector = p.selectors;
 	*out = top;

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "base/units.h"
-#include "promql/parse/ast.h"
+#include "promql/func/func.h"
 
 static const struct {
 	const char *text;

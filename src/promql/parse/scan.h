@@ -18,6 +18,7 @@ struct parser {
 	size_t at;
 	struct token token;
 	int depth;
+	int operators;
 	size_t selectors;
 	struct promql_expr *owned;
 };

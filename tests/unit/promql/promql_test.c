@@ -37,42 +37,82 @@ static const struct {
 #define SERIES (sizeof(data) / sizeof(data[0]))
 
 /* A sample every 30 s from 0 to 300 s. */
-static enum rc select_data(void *self, struct cx *to, const struct matcher *matchers, size_t count,
-			   int64_t from_ms, int64_t to_ms, struct tsdb_series_list *out)
+struct selection {
+	struct labels labels[SERIES];
+	size_t which[SERIES], n;
+	int64_t from_ms, to_ms;
+};
+
+static enum rc open_data(void *self, struct cx *to, const struct matcher *matchers, size_t count,
+			 int64_t from_ms, int64_t to_ms, void **query)
 {
+	struct selection *selection = cx_alloc(to, sizeof(*selection));
 	(void)self;
-	*out = (struct tsdb_series_list){.v = cx_array(to, SERIES, sizeof(*out->v))};
+	selection->from_ms = from_ms;
+	selection->to_ms = to_ms;
 	for (size_t i = 0; i < SERIES; i++) {
-		struct tsdb_series *series = &out->v[out->n];
-		int64_t *t_ms = cx_array(to, SAMPLES, sizeof(*t_ms));
-		double *values = cx_array(to, SAMPLES, sizeof(*values));
-		assert_int_equal(labels_of(to, &series->labels, "__name__", data[i].name, "job",
-					   data[i].job, "le", data[i].le, NULL),
+		struct labels *labels = &selection->labels[selection->n];
+		assert_int_equal(labels_of(to, labels, "__name__", data[i].name, "job", data[i].job,
+					   "le", data[i].le, NULL),
 				 RC_OK);
-		if (!matchers_match(matchers, count, &series->labels))
+		if (matchers_match(matchers, count, labels))
+			selection->which[selection->n++] = i;
+	}
+	*query = selection;
+	return RC_OK;
+}
+
+static size_t count_data(const void *query)
+{
+	return ((const struct selection *)query)->n;
+}
+
+static const struct labels *labels_of_data(const void *query, size_t index)
+{
+	return &((const struct selection *)query)->labels[index];
+}
+
+static enum rc read_data(struct cx *to, const void *query, size_t index,
+			 struct tsdb_columns *columns)
+{
+	const struct selection *selection = query;
+	size_t which = selection->which[index];
+	(void)to;
+	if (columns->capacity < SAMPLES) {
+		columns->t_ms = heap_resize(columns->t_ms, SAMPLES * sizeof(int64_t));
+		columns->values = heap_resize(columns->values, SAMPLES * sizeof(double));
+		columns->capacity = SAMPLES;
+	}
+	columns->n = 0;
+	for (int s = 0; s < SAMPLES; s++) {
+		if (s * 30000 < selection->from_ms || s * 30000 > selection->to_ms)
 			continue;
-		for (int s = 0; s < SAMPLES; s++) {
-			if (s * 30000 < from_ms || s * 30000 > to_ms)
-				continue;
-			t_ms[series->sample_count] = s * 30000;
-			values[series->sample_count++] = data[i].first + data[i].step * s;
-		}
-		series->t_ms = t_ms;
-		series->values = values;
-		out->n += series->sample_count > 0;
+		columns->t_ms[columns->n] = s * 30000;
+		columns->values[columns->n++] = data[which].first + data[which].step * s;
 	}
 	return RC_OK;
 }
 
+static void close_data(void **query)
+{
+	*query = NULL;
+}
+
+static const struct promql_source source = {.open = open_data,
+					    .count = count_data,
+					    .labels = labels_of_data,
+					    .read = read_data,
+					    .close = close_data};
+
 static void describe(struct buf *out, const struct promql_result *result)
 {
 	if (result->type == PROMQL_SCALAR)
-		buf_put_double(out, result->scalar.value);
+		buf_put_double(out, result->scalar);
 	for (size_t i = 0; i < result->series_count; i++) {
 		buf_puts(out, i == 0 ? "" : " ");
 		labels_print(out, &result->series[i].labels);
 		buf_putc(out, '=');
-		buf_put_double(out, result->series[i].points[0].value);
+		buf_put_double(out, result->series[i].values[0]);
 	}
 }
 
@@ -115,7 +155,6 @@ static const struct {
 
 static void queries_give_prometheus_answers(void **state)
 {
-	struct promql_source source = {.select = select_data};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct promql_result result;
@@ -156,15 +195,14 @@ static void printing_is_a_fixed_point(void **state)
 
 static void a_range_is_evaluated_step_by_step(void **state)
 {
-	struct promql_source source = {.select = select_data};
 	struct promql_result result;
 	struct promql_expr *expr;
 	(void)state;
 	assert_int_equal(promql_parse(&cx, STR("sum(hits)"), &expr), RC_OK);
 	assert_int_equal(promql_range(&cx, &source, expr, 0, 300000, 60000, &result), RC_OK);
 	assert_int_equal(result.series_count, 1);
-	assert_int_equal(result.series[0].point_count, 6);
-	assert_true(result.series[0].points[5].value == 300);
+	assert_int_equal(result.series[0].n, 6);
+	assert_true(result.series[0].values[5] == 300);
 	assert_int_equal(promql_range(&cx, &source, expr, 0, 1000000000, 1, &result), RC_INVALID);
 	promql_release(expr);
 }
