@@ -55,11 +55,12 @@ static enum rc keep(struct cx *keeping, const struct promql_result *from, struct
 	for (size_t i = 0; i < from->series_count; i++) {
 		struct promql_series *series = &out->series[i];
 		TRY(labels_copy(keeping, &from->series[i].labels, &series->labels));
-		series->points = cx_alloc(keeping, sizeof(*series->points));
-		if (series->points == NULL)
+		double *value = cx_alloc(keeping, sizeof(*value));
+		if (value == NULL)
 			return RC_LIMIT;
-		series->points[0] = from->series[i].points[0];
-		series->point_count = 1;
+		*value = from->series[i].values[0];
+		series->values = value;
+		series->n = 1;
 	}
 	out->series_count = from->series_count;
 	return RC_OK;

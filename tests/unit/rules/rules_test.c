@@ -43,11 +43,10 @@ static int teardown(void **state)
 }
 
 /* Whatever is asked for needs more memory than there is. */
-static enum rc select_too_much(void *self, struct cx *with, const struct matcher *matchers,
-			       size_t count, int64_t from_ms, int64_t to_ms,
-			       struct tsdb_series_list *out)
+static enum rc open_too_much(void *self, struct cx *with, const struct matcher *matchers,
+			     size_t count, int64_t from_ms, int64_t to_ms, void **query)
 {
-	(void)self, (void)matchers, (void)count, (void)from_ms, (void)to_ms, (void)out;
+	(void)self, (void)matchers, (void)count, (void)from_ms, (void)to_ms, (void)query;
 	while (__atomic_load_n(&blocked, __ATOMIC_ACQUIRE) == 1)
 		sched_yield();
 	while (cx_alloc(with, 1 << 20) != NULL)
@@ -70,7 +69,7 @@ static enum rc take(void *self, struct cx *with, const struct verdict *verdict)
 static void open_rules(const char *first, const char *second)
 {
 	struct rules_options options = {
-		.loop = loop, .source = {.select = select_too_much}, .sink = {.take = take}};
+		.loop = loop, .source = {.open = open_too_much}, .sink = {.take = take}};
 	struct manual_input input = {
 		.document_path = "m.md",
 		.site_path = "s.yaml",
