@@ -80,6 +80,20 @@ enum rc file_write_all(struct cx *cx, int fd, const void *bytes, size_t length)
 	return RC_OK;
 }
 
+enum rc file_sync(struct cx *cx, int fd)
+{
+	if (fdatasync(fd) != 0)
+		return cx_fail_os(cx, code_of_errno(), "could not sync");
+	return RC_OK;
+}
+
+enum rc file_rename(struct cx *cx, const char *from, const char *to)
+{
+	if (rename(from, to) != 0)
+		return cx_fail_os(cx, code_of_errno(), "could not rename '%s' to '%s'", from, to);
+	return RC_OK;
+}
+
 enum rc file_sync_dir(struct cx *cx, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -114,9 +128,8 @@ enum rc file_write_atomic(struct cx *cx, const char *path, struct str bytes, mod
 	if (temporary == NULL || copy == NULL)
 		return RC_LIMIT;
 	enum rc rc = write_temporary(cx, temporary, bytes, mode);
-	if (rc == RC_OK && rename(temporary, path) != 0)
-		rc = cx_fail_os(cx, code_of_errno(), "could not rename '%s' to '%s'", temporary,
-				path);
+	if (rc == RC_OK)
+		rc = file_rename(cx, temporary, path);
 	if (rc != RC_OK) {
 		unlink(temporary);
 		return rc;

@@ -13,6 +13,10 @@ enum rc file_write_atomic(struct cx *cx, const char *path, struct str bytes, mod
 /* Like mkdir -p. */
 enum rc file_make_dirs(struct cx *cx, const char *path, mode_t mode) NODISCARD;
 enum rc file_remove_tree(struct cx *cx, const char *path) NODISCARD;
+/* What was written to fd is on the disk, or RC_IO, RC_NO_SPACE: the kernel tells once and forgets,
+ * a later success proves nothing. */
+enum rc file_sync(struct cx *cx, int fd) NODISCARD;
+enum rc file_rename(struct cx *cx, const char *from, const char *to) NODISCARD;
 enum rc file_sync_dir(struct cx *cx, const char *path) NODISCARD;
 /* Writes it all, in the face of EINTR and short writes; RC_NO_SPACE for ENOSPC and EDQUOT. */
 enum rc file_write_all(struct cx *cx, int fd, const void *bytes, size_t length) NODISCARD;

@@ -2,7 +2,10 @@
 #ifndef TSDB_STORE_H
 #define TSDB_STORE_H
 
+#include <pthread.h>
+
 #include "tsdb/block/block.h"
+#include "tsdb/exemplars.h"
 #include "tsdb/head/head.h"
 #include "tsdb/tsdb.h"
 #include "tsdb/wal/wal.h"
@@ -10,52 +13,76 @@
 #define TSDB_MAGIC 0x75db0001U
 #define TSDB_BATCH_LIMIT 1000000 /* samples: a record of them stays below the log's limit */
 
-struct pending {
-	struct head_series *series;
-	int64_t t_ms;
-	double value;
-};
-
 struct sync_job {
 	struct loop_job job;
 	struct tsdb *tsdb;
-	int fd;
+	int log_fd, series_fd;
 	uint64_t segment, bytes, free_bytes;
 	bool posted;
 };
 
-struct compact_job {
+struct upkeep_job {
 	struct loop_job job;
 	struct tsdb *tsdb;
-	int64_t from_ms, to_ms; /* samples of [from, to) */
-	struct block *block;
+	bool posted;
 };
 
 struct tsdb {
 	unsigned magic;
 	struct tsdb_options options;
 	char *directory;
+	/* Held to write by a commit, and to move samples from the head to a block; to read while a
+	 * query notes what there is. Guards samples of the head, log, series file, state. */
+	pthread_rwlock_t commit_lock;
 	struct head head;
 	struct wal wal;
-	VEC(struct pending) pending; /* the batch under way */
+	struct series_file series_file;
+	struct buf log_records, series_records; /* of the commit under way */
+	uint64_t synced_segment, synced_bytes;  /* of the log */
+	size_t series_since_flush;
 	pthread_mutex_t blocks_lock; /* the list; blocks themselves are counted */
-	VEC(struct block *) blocks;  /* by time */
+	VEC(struct block *) blocks;  /* by their order */
+	pthread_mutex_t upkeep_lock; /* flush, merge, delete, snapshot: one at a time */
+	uint64_t next_block;         /* under upkeep_lock */
+	struct exemplars exemplars;
+	struct tsdb_stats stats; /* under the commit lock */
+	enum rc state;           /* under the commit lock, atomic for whoever holds none */
+	char reason[200];
+	/* Segments up to this may lack what was written to them: before ingestion goes on, all that
+	 * is in memory becomes a block. 0: none. */
+	uint64_t suspect_segment;
+	enum rc told; /* loop: the state that was told last */
 	struct loop_timer sync_timer;
 	struct sync_job sync;
-	struct compact_job compact;
-	bool compacting;
-	/* The log's newest segment may lack what was written to it: before ingestion goes on, all
-	 * that is in memory goes to a new one. */
-	bool log_suspect;
-	VEC(struct head_series *) replayed; /* by the log's reference, while it is replayed */
-	struct tsdb_stats stats;
-	enum rc state;
+	struct upkeep_job upkeep;
 };
 
-/* Loop thread: starts writing a block when the head spans 1.5 of them; drops blocks that are too
- * old. */
-void tsdb_compact_when_due(struct tsdb *tsdb);
-/* A new segment that begins with all that is in memory, synced; then the older ones go. */
-enum rc tsdb_restart_log(struct cx *cx, struct tsdb *tsdb) NODISCARD;
+/* At the start: series file and log, into the head. */
+enum rc tsdb_replay(struct cx *cx, struct tsdb *tsdb) NODISCARD;
+/* The caller holds the commit lock to write. */
+void tsdb_set_state(struct tsdb *tsdb, enum rc state, const char *reason);
+/* Loop thread: starts upkeep when it is due. */
+void tsdb_upkeep_when_due(struct tsdb *tsdb);
+/* Flush, merge what is ripe, drop what is too old. Any thread; blocking. */
+enum rc tsdb_upkeep(struct cx *cx, struct tsdb *tsdb, bool flush) NODISCARD;
+/* Under upkeep_lock. */
+enum rc tsdb_flush_locked(struct cx *cx, struct tsdb *tsdb) NODISCARD;
+enum rc tsdb_merge_ripe(struct cx *cx, struct tsdb *tsdb) NODISCARD;
+enum rc tsdb_merge_all(struct cx *cx, struct tsdb *tsdb) NODISCARD;
+void tsdb_drop_old(struct tsdb *tsdb);
+/* Puts `block` (may be NULL) in the place of blocks [first, first + count); their files go. */
+void tsdb_replace_blocks(struct tsdb *tsdb, size_t first, size_t count, struct block *block);
+
+/* Samples in time order: sorts what is not, drops what is there twice (the first stays). */
+void tsdb_columns_order(struct tsdb_columns *columns);
+void tsdb_columns_reserve(struct tsdb_columns *columns, size_t more);
+/* Adds those of a series' chunks that lie in [from, to]; *ordered turns false when they do not
+ * follow what is there. */
+enum rc tsdb_columns_add_block(struct cx *cx, struct tsdb_columns *columns, struct block *block,
+			       struct block_series *series, int64_t from_ms, int64_t to_ms,
+			       bool *ordered) NODISCARD;
+enum rc tsdb_columns_add_head(struct cx *cx, struct tsdb_columns *columns,
+			      const struct head_chunk *chunk, size_t n, int64_t from_ms,
+			      int64_t to_ms, bool *ordered) NODISCARD;
 
 #endif

@@ -1,4 +1,4 @@
-/* The store: batches go to the log, then to the head; the head goes to blocks; reads merge both. */
+/* The store's life: opening with replay, the group sync, upkeep when it is due, closing. */
 #include "tsdb/tsdb.h"
 
 #include <dirent.h>
@@ -12,203 +12,30 @@
 #include "sys/file.h"
 #include "tsdb/store.h"
 
-/* ---- appending ---- */
+/* A log shorter than this is replayed faster than a block is written. */
+#define FLUSH_AT_CLOSE_BYTES (4 << 20)
+#define UPKEEP_BUDGET_BYTES ((size_t)64 << 20)
 
-static enum rc refuse(struct cx *cx, struct tsdb *tsdb)
-{
-	return cx_fail(cx, tsdb->state, "ingestion is stopped: %s", rc_meaning(tsdb->state));
-}
-
-/* What the log could not be read back with must not enter it. */
-static enum rc check_labels(struct cx *cx, const struct labels *labels)
-{
-	if (labels->n > LABELS_LIMIT)
-		return cx_fail(cx, RC_INVALID, "%zu labels are more than %d", labels->n,
-			       LABELS_LIMIT);
-	for (size_t i = 0; i < labels->n; i++) {
-		const struct label *label = &labels->v[i];
-		if (!labels_name_valid(label->name))
-			return cx_fail(cx, RC_INVALID, "bad label name '" STR_FMT "'",
-				       STR_ARG(label->name));
-		if (label->value.n == 0 ||
-		    (i > 0 && str_compare(labels->v[i - 1].name, label->name) >= 0))
-			return cx_fail(cx, RC_INVALID,
-				       "labels are empty or not in order at '" STR_FMT "'",
-				       STR_ARG(label->name));
-	}
-	return RC_OK;
-}
-
-static enum rc find_or_add(struct cx *cx, struct tsdb *tsdb, const struct labels *labels,
-			   uint64_t *ref, struct head_series **out)
-{
-	struct head_series *series = tsdb_head_by_ref(&tsdb->head, *ref);
-	/* a reference may be stale: another series may have its number after a restart of the
-	 * caller */
-	if (labels == NULL && series == NULL)
-		return cx_fail(cx, RC_NOT_FOUND, "the series is gone");
-	if (series == NULL || (labels != NULL && !labels_equal(&series->labels, labels)))
-		series = tsdb_head_find(&tsdb->head, labels);
-	if (series == NULL) {
-		TRY(check_labels(cx, labels));
-		if (tsdb->head.series_count >= tsdb->options.series_limit)
-			return cx_fail(cx, RC_LIMIT, "the store holds %zu series, its limit",
-				       tsdb->options.series_limit);
-		series = tsdb_head_add_series(&tsdb->head, labels, 0);
-	}
-	*ref = series->ref;
-	*out = series;
-	return RC_OK;
-}
-
-static enum rc sink_append(struct sample_batch *batch, struct cx *cx, const struct labels *labels,
-			   uint64_t *ref, int64_t t_ms, double value)
-{
-	struct tsdb *tsdb = (struct tsdb *)batch;
-	struct head_series *series;
-	CHECK_MAGIC(tsdb, TSDB_MAGIC);
-	if (tsdb->state != RC_OK)
-		return refuse(cx, tsdb);
-	if (tsdb->pending.n >= TSDB_BATCH_LIMIT)
-		return cx_fail(cx, RC_LIMIT, "a batch holds %d samples at most", TSDB_BATCH_LIMIT);
-	TRY(find_or_add(cx, tsdb, labels, ref, &series));
-	switch (tsdb_head_judge(&tsdb->head, series, t_ms, value)) {
-	case HEAD_SAME:
-		return RC_OK;
-	case HEAD_DUPLICATE:
-		tsdb->stats.samples_duplicate++;
-		return cx_fail(cx, RC_CONFLICT, "duplicate sample with another value");
-	case HEAD_OUT_OF_ORDER:
-		tsdb->stats.samples_out_of_order++;
-		return cx_fail(cx, RC_CONFLICT, "out of order sample");
-	case HEAD_TAKEN:
-		break;
-	}
-	struct pending *pending = vec_heap_add(&tsdb->pending);
-	*pending = (struct pending){series, t_ms, value};
-	if (!series->has_pending || t_ms > series->pending_ms) {
-		series->pending_ms = t_ms;
-		series->pending_value = value;
-	}
-	series->has_pending = true;
-	return RC_OK;
-}
-
-static void set_state(struct tsdb *tsdb, enum rc state, const char *reason)
-{
-	if (tsdb->state == state)
-		return;
-	tsdb->state = state;
-	if (state == RC_OK)
-		log_info("ingestion goes on");
-	else
-		log_error("ingestion is stopped", F_TEXT("reason", reason));
-	if (tsdb->options.state_changed != NULL)
-		tsdb->options.state_changed(tsdb->options.context, state, reason);
-}
-
-static void put_batch(struct tsdb *tsdb, struct buf *out)
-{
-	for (size_t i = 0; i < tsdb->pending.n; i++) {
-		struct head_series *series = tsdb->pending.v[i].series;
-		if (series->logged)
-			continue;
-		tsdb_wal_put_series(out, series->ref, &series->labels);
-		series->logged = true;
-	}
-	size_t at = tsdb_wal_begin_samples(out);
-	for (size_t i = 0; i < tsdb->pending.n; i++)
-		tsdb_wal_put_sample(out, tsdb->pending.v[i].series->ref, tsdb->pending.v[i].t_ms,
-				    tsdb->pending.v[i].value);
-	tsdb_wal_end_samples(out, at);
-}
-
-static void forget_batch(struct tsdb *tsdb)
-{
-	for (size_t i = 0; i < tsdb->pending.n; i++)
-		tsdb->pending.v[i].series->has_pending = false;
-	tsdb->pending.n = 0;
-}
-
-static void take_batch(struct tsdb *tsdb)
-{
-	pthread_rwlock_wrlock(&tsdb->head.lock);
-	for (size_t i = 0; i < tsdb->pending.n; i++) {
-		struct pending *p = &tsdb->pending.v[i];
-		p->series->has_pending = false;
-		/* the batch itself may hold a sample twice */
-		if (tsdb_head_judge(&tsdb->head, p->series, p->t_ms, p->value) == HEAD_TAKEN)
-			tsdb_head_append(&tsdb->head, p->series, p->t_ms, p->value);
-	}
-	pthread_rwlock_unlock(&tsdb->head.lock);
-	tsdb->stats.samples_appended += tsdb->pending.n;
-}
-
-/* One batch at a time: the store itself. */
-static struct sample_batch *sink_begin(void *self)
-{
-	return self;
-}
-
-static void sink_drop(struct sample_batch **batch)
-{
-	struct tsdb *tsdb = (struct tsdb *)*batch;
-	*batch = NULL;
-	forget_batch(tsdb);
-}
-
-static enum rc sink_commit(struct sample_batch **batch, struct cx *cx)
-{
-	struct tsdb *tsdb = (struct tsdb *)*batch;
-	*batch = NULL;
-	struct buf records = BUF_INIT;
-	if (tsdb->state != RC_OK) {
-		forget_batch(tsdb);
-		return refuse(cx, tsdb);
-	}
-	put_batch(tsdb, &records);
-	enum rc rc = tsdb_wal_write(cx, &tsdb->wal, buf_str(&records));
-	buf_release(&records);
-	if (rc == RC_OK) {
-		take_batch(tsdb);
-	} else {
-		for (size_t i = 0; i < tsdb->pending.n; i++)
-			tsdb->pending.v[i].series->logged =
-				false; /* logged again, which does no harm */
-		tsdb->log_suspect = true;
-		set_state(tsdb, rc == RC_NO_SPACE ? RC_NO_SPACE : RC_IO, cx->err.message);
-	}
-	forget_batch(tsdb);
-	if (rc == RC_OK && tsdb->options.sync_every.ms == 0)
-		rc = tsdb_sync(cx, tsdb);
-	return rc;
-}
-
-struct sample_sink tsdb_sink(struct tsdb *tsdb)
-{
-	return (struct sample_sink){.self = tsdb,
-				    .begin = sink_begin,
-				    .append = sink_append,
-				    .commit = sink_commit,
-				    .drop = sink_drop};
-}
+/* ---- the group sync, and whether there is room ---- */
 
 enum rc tsdb_sync(struct cx *cx, struct tsdb *tsdb)
 {
-	if (fdatasync(tsdb->wal.fd) != 0) {
-		enum rc rc = cx_fail_os(cx, errno == ENOSPC ? RC_NO_SPACE : RC_IO,
-					"could not sync the write-ahead log");
+	pthread_rwlock_wrlock(&tsdb->commit_lock);
+	enum rc rc = file_sync(cx, tsdb->series_file.fd);
+	if (rc == RC_OK)
+		rc = file_sync(cx, tsdb->wal.fd);
+	if (rc == RC_OK) {
+		tsdb->synced_segment = tsdb->wal.segment;
+		tsdb->synced_bytes = tsdb->wal.bytes;
+		tsdb->stats.wal_syncs++;
+	} else {
 		/* the kernel tells once and forgets: a later success would prove nothing */
-		tsdb->log_suspect = true;
-		set_state(tsdb, rc, cx->err.message);
-		return rc;
+		tsdb->suspect_segment = tsdb->wal.segment;
+		tsdb_set_state(tsdb, rc, cx->err.message);
 	}
-	tsdb->wal.synced_bytes = tsdb->wal.bytes;
-	tsdb->stats.wal_syncs++;
-	return RC_OK;
+	pthread_rwlock_unlock(&tsdb->commit_lock);
+	return rc;
 }
-
-/* ---- the group sync, and whether there is room ---- */
 
 /* With a sync at each commit the timer still watches space and turns the head into blocks. */
 static struct dur sync_pause(const struct tsdb *tsdb)
@@ -220,126 +47,250 @@ static enum rc sync_run(struct cx *cx, struct loop_job *job)
 {
 	struct sync_job *sync = (struct sync_job *)job;
 	TRY(file_space_free(cx, sync->tsdb->options.directory, &sync->free_bytes));
-	if (sync->fd >= 0 && fdatasync(sync->fd) != 0)
-		return cx_fail_os(cx, errno == ENOSPC ? RC_NO_SPACE : RC_IO,
-				  "could not sync the write-ahead log");
-	return RC_OK;
+	if (sync->log_fd < 0)
+		return RC_OK;
+	/* labels first: a sample whose series is not known would be lost */
+	TRY(file_sync(cx, sync->series_fd));
+	return file_sync(cx, sync->log_fd);
+}
+
+static void note_sync(struct cx *cx, struct tsdb *tsdb, enum rc result)
+{
+	const struct sync_job *sync = &tsdb->sync;
+	if (result != RC_OK) {
+		tsdb->suspect_segment = tsdb->wal.segment;
+		tsdb_set_state(tsdb, result, cx->err.message);
+		return;
+	}
+	if (sync->free_bytes < tsdb->options.space_reserve_bytes)
+		tsdb_set_state(tsdb, RC_NO_SPACE, "less free space than the reserve");
+	else if (tsdb->suspect_segment == 0)
+		tsdb_set_state(tsdb, RC_OK, "");
+	if (sync->log_fd >= 0) {
+		tsdb->synced_segment = sync->segment;
+		tsdb->synced_bytes = sync->bytes;
+		tsdb->stats.wal_syncs++;
+	}
+}
+
+static void tell_state(struct tsdb *tsdb)
+{
+	if (tsdb->told == tsdb->state)
+		return;
+	tsdb->told = tsdb->state;
+	if (tsdb->options.state_changed != NULL)
+		tsdb->options.state_changed(tsdb->options.context, tsdb->state, tsdb->reason);
+}
+
+static void close_copies(struct sync_job *sync)
+{
+	if (sync->log_fd >= 0)
+		close(sync->log_fd);
+	if (sync->series_fd >= 0)
+		close(sync->series_fd);
 }
 
 static void sync_done(struct cx *cx, struct loop_job *job, enum rc result)
 {
 	struct sync_job *sync = (struct sync_job *)job;
 	struct tsdb *tsdb = sync->tsdb;
-	bool low = sync->free_bytes < tsdb->options.space_reserve_bytes;
 	sync->posted = false;
-	if (sync->fd >= 0)
-		close(sync->fd);
-	if (result != RC_OK) {
-		tsdb->log_suspect = true;
-		set_state(tsdb, result, cx->err.message);
-	} else if (low)
-		set_state(tsdb, RC_NO_SPACE, "less free space than the reserve");
-	else if (!tsdb->log_suspect)
-		set_state(tsdb, RC_OK, "");
-	else if (!tsdb->compacting && tsdb_restart_log(cx, tsdb) == RC_OK) {
-		tsdb->log_suspect = false;
-		set_state(tsdb, RC_OK, "");
-	}
-	if (result == RC_OK && sync->fd >= 0 && sync->bytes > tsdb->wal.synced_bytes &&
-	    sync->segment == tsdb->wal.segment) {
-		tsdb->wal.synced_bytes = sync->bytes;
-		tsdb->stats.wal_syncs++;
-	}
+	pthread_rwlock_wrlock(&tsdb->commit_lock);
+	note_sync(cx, tsdb, result);
+	tell_state(tsdb);
+	pthread_rwlock_unlock(&tsdb->commit_lock);
+	close_copies(sync);
 	loop_timer_after(tsdb->options.loop, &tsdb->sync_timer, sync_pause(tsdb));
+}
+
+/* Descriptors of their own: the files may be closed meanwhile. */
+static void note_files(struct tsdb *tsdb)
+{
+	struct sync_job *sync = &tsdb->sync;
+	pthread_rwlock_rdlock(&tsdb->commit_lock);
+	bool dirty =
+		tsdb->wal.segment != tsdb->synced_segment || tsdb->wal.bytes != tsdb->synced_bytes;
+	sync->series_fd = dirty ? dup(tsdb->series_file.fd) : -1;
+	sync->log_fd = sync->series_fd >= 0 ? dup(tsdb->wal.fd) : -1;
+	sync->bytes = tsdb->wal.bytes;
+	sync->segment = tsdb->wal.segment;
+	sync->free_bytes = 0;
+	pthread_rwlock_unlock(&tsdb->commit_lock);
 }
 
 static void sync_fired(struct loop_timer *timer, void *owner)
 {
 	(void)timer;
 	struct tsdb *tsdb = owner;
-	struct sync_job *sync = &tsdb->sync;
 	struct arena arena;
 	struct cx cx;
-	bool dirty = tsdb->wal.bytes != tsdb->wal.synced_bytes;
-	/* a descriptor of its own: the segment may be closed meanwhile */
-	sync->fd = dirty ? dup(tsdb->wal.fd) : -1;
-	sync->bytes = tsdb->wal.bytes;
-	sync->segment = tsdb->wal.segment;
-	sync->free_bytes = 0;
+	note_files(tsdb);
 	arena_init(&arena, 4096);
 	cx_init(&cx, &arena, loop_clock(tsdb->options.loop));
-	if (loop_post(&cx, tsdb->options.loop, LOOP_IO, &sync->job, 65536, MONO_NEVER) == RC_OK) {
-		sync->posted = true;
-	} else {
-		if (sync->fd >= 0)
-			close(sync->fd);
+	tsdb->sync.posted = loop_post(&cx, tsdb->options.loop, LOOP_IO, &tsdb->sync.job, 65536,
+				      MONO_NEVER) == RC_OK;
+	if (!tsdb->sync.posted) {
+		close_copies(&tsdb->sync);
 		loop_timer_after(tsdb->options.loop, &tsdb->sync_timer, sync_pause(tsdb));
 	}
 	arena_release(&arena);
-	tsdb_compact_when_due(tsdb);
+	tsdb_upkeep_when_due(tsdb);
 }
 
-/* ---- life ---- */
+/* ---- upkeep ---- */
 
-#define REPLAY_REFERENCE_LIMIT (1U << 26)
-
-static bool replay_series(void *context, uint64_t ref, const struct labels *labels)
+enum rc tsdb_upkeep(struct cx *cx, struct tsdb *tsdb, bool flush)
 {
-	struct tsdb *tsdb = context;
-	if (ref == 0 || ref > REPLAY_REFERENCE_LIMIT)
-		return false;
-	struct head_series *series = tsdb_head_find(&tsdb->head, labels);
-	if (series == NULL)
-		series = tsdb_head_add_series(&tsdb->head, labels, 0);
-	/* a later segment may give a number to another series: its record comes first there */
-	while (tsdb->replayed.n <= ref)
-		*vec_heap_add(&tsdb->replayed) = NULL;
-	tsdb->replayed.v[ref] = series;
-	return true;
+	pthread_mutex_lock(&tsdb->upkeep_lock);
+	enum rc rc = flush ? tsdb_flush_locked(cx, tsdb) : RC_OK;
+	if (rc == RC_OK) {
+		tsdb_drop_old(tsdb);
+		rc = tsdb_merge_ripe(cx, tsdb);
+	}
+	pthread_mutex_unlock(&tsdb->upkeep_lock);
+	return rc;
 }
 
-static bool replay_sample(void *context, uint64_t ref, int64_t t_ms, double value)
+enum rc tsdb_flush(struct cx *cx, struct tsdb *tsdb)
 {
-	struct tsdb *tsdb = context;
-	struct head_series *series = ref < tsdb->replayed.n ? tsdb->replayed.v[ref] : NULL;
-	if (series != NULL && tsdb_head_judge(&tsdb->head, series, t_ms, value) == HEAD_TAKEN)
-		tsdb_head_append(&tsdb->head, series, t_ms, value);
-	return true;
+	pthread_mutex_lock(&tsdb->upkeep_lock);
+	enum rc rc = tsdb_flush_locked(cx, tsdb);
+	pthread_mutex_unlock(&tsdb->upkeep_lock);
+	return rc;
 }
 
-static int by_min(const void *a, const void *b)
+enum rc tsdb_compact(struct cx *cx, struct tsdb *tsdb)
+{
+	pthread_mutex_lock(&tsdb->upkeep_lock);
+	enum rc rc = tsdb_flush_locked(cx, tsdb);
+	if (rc == RC_OK) {
+		tsdb_drop_old(tsdb);
+		rc = tsdb_merge_all(cx, tsdb);
+	}
+	pthread_mutex_unlock(&tsdb->upkeep_lock);
+	return rc;
+}
+
+static enum rc upkeep_run(struct cx *cx, struct loop_job *job)
+{
+	return tsdb_upkeep(cx, ((struct upkeep_job *)job)->tsdb, true);
+}
+
+static void upkeep_done(struct cx *cx, struct loop_job *job, enum rc result)
+{
+	struct tsdb *tsdb = ((struct upkeep_job *)job)->tsdb;
+	tsdb->upkeep.posted = false;
+	if (result == RC_OK)
+		return;
+	log_failure(cx, "upkeep of the metrics store failed; it is tried again");
+	pthread_rwlock_wrlock(&tsdb->commit_lock);
+	tsdb->stats.compactions_failed++;
+	pthread_rwlock_unlock(&tsdb->commit_lock);
+}
+
+/* A long log, a long span, or more series that came and went than are there. */
+static bool flush_is_due(struct tsdb *tsdb)
+{
+	const struct tsdb_options *options = &tsdb->options;
+	int64_t now_ms = clock_wall(loop_clock(options->loop)).ms;
+	pthread_rwlock_rdlock(&tsdb->commit_lock);
+	const struct head *head = &tsdb->head;
+	/* a sample from the future makes no block of what has just come */
+	int64_t newest_ms = head->max_ms < now_ms ? head->max_ms : now_ms;
+	bool due = tsdb->suspect_segment != 0 || tsdb->wal.bytes >= options->log_bytes ||
+		   (head->min_ms <= head->max_ms &&
+		    newest_ms - head->min_ms >= options->block_span.ms) ||
+		   (tsdb->series_since_flush > 100000 &&
+		    tsdb->series_since_flush > head->series_count / 2);
+	/* with no room left a block cannot be written either, but what is suspect must be */
+	if (tsdb->state != RC_OK && tsdb->suspect_segment == 0)
+		due = false;
+	if (tsdb->sync.free_bytes > 0 && tsdb->sync.free_bytes < options->space_reserve_bytes)
+		due = false;
+	pthread_rwlock_unlock(&tsdb->commit_lock);
+	return due;
+}
+
+void tsdb_upkeep_when_due(struct tsdb *tsdb)
+{
+	struct arena arena;
+	struct cx cx;
+	if (tsdb->upkeep.posted || !flush_is_due(tsdb))
+		return;
+	arena_init(&arena, 4096);
+	cx_init(&cx, &arena, loop_clock(tsdb->options.loop));
+	tsdb->upkeep.posted = loop_post(&cx, tsdb->options.loop, LOOP_CPU, &tsdb->upkeep.job,
+					UPKEEP_BUDGET_BYTES, MONO_NEVER) == RC_OK;
+	arena_release(&arena);
+}
+
+/* ---- opening ---- */
+
+static int by_order(const void *a, const void *b)
 {
 	const struct block *const *left = a, *const *right = b;
-	return ((*left)->min_ms > (*right)->min_ms) - ((*left)->min_ms < (*right)->min_ms);
+	uint64_t l = (*left)->footer.order, r = (*right)->footer.order;
+	return (l > r) - (l < r);
+}
+
+/* A block tells which ones it took the place of: a crash may have left their files. */
+static void drop_replaced(struct tsdb *tsdb)
+{
+	for (size_t i = 0; i < tsdb->blocks.n; i++)
+		for (size_t s = 0; s < tsdb->blocks.v[i]->footer.source_count; s++) {
+			uint64_t source = tsdb_block_source(tsdb->blocks.v[i], s);
+			for (size_t at = 0; at < tsdb->blocks.n; at++) {
+				if (tsdb->blocks.v[at]->number != source || at == i)
+					continue;
+				tsdb_replace_blocks(tsdb, at, 1, NULL);
+				i -= at < i;
+				break;
+			}
+		}
+}
+
+static enum rc open_block(struct cx *cx, struct tsdb *tsdb, const char *name)
+{
+	char *path = file_join(cx, tsdb->directory, name);
+	struct block *block;
+	if (path == NULL)
+		return RC_LIMIT;
+	if (str_ends(str_of(name), STR(".new"))) {
+		unlink(path); /* was never finished */
+		return RC_OK;
+	}
+	uint64_t number = strtoull(name + strlen("block-"), NULL, 10);
+	if (number >= tsdb->next_block)
+		tsdb->next_block = number + 1;
+	enum rc rc = tsdb_block_open(cx, path, &block);
+	if (rc == RC_OK)
+		*vec_heap_add(&tsdb->blocks) = block;
+	else if (rc == RC_CORRUPT) {
+		log_failure(cx, "a block is left out; `backline tsdb repair` saves what can be "
+				"read of it");
+		tsdb->stats.blocks_damaged++;
+		cx_clear(cx);
+		rc = RC_OK;
+	}
+	return rc;
 }
 
 static enum rc open_blocks(struct cx *cx, struct tsdb *tsdb)
 {
-	DIR *dir = opendir(tsdb->options.directory);
+	DIR *dir = opendir(tsdb->directory);
 	struct dirent *entry;
+	enum rc rc = RC_OK;
 	if (dir == NULL)
-		return cx_fail_os(cx, RC_IO, "could not open '%s'", tsdb->options.directory);
-	while ((entry = readdir(dir)) != NULL) {
-		char *path = file_join(cx, tsdb->options.directory, entry->d_name);
-		struct block *block;
-		if (path == NULL || strncmp(entry->d_name, "block-", 6) != 0)
-			continue;
-		if (str_ends(str_of(entry->d_name), STR(".new"))) {
-			unlink(path); /* was never finished */
-			continue;
-		}
-		if (tsdb_block_open(cx, path, &block) == RC_OK)
-			*vec_heap_add(&tsdb->blocks) = block;
-		else
-			log_failure(cx, "a block is left out");
-	}
+		return cx_fail_os(cx, RC_IO, "could not open '%s'", tsdb->directory);
+	tsdb->next_block = 1;
+	while (rc == RC_OK && (entry = readdir(dir)) != NULL)
+		if (strncmp(entry->d_name, "block-", 6) == 0)
+			rc = open_block(cx, tsdb, entry->d_name);
 	closedir(dir);
 	if (tsdb->blocks.n > 1)
-		qsort(tsdb->blocks.v, tsdb->blocks.n, sizeof(*tsdb->blocks.v), by_min);
-	if (tsdb->blocks.n > 0)
-		tsdb->head.floor_ms = tsdb->head.refuse_ms =
-			tsdb->blocks.v[tsdb->blocks.n - 1]->max_ms + 1;
-	return RC_OK;
+		qsort(tsdb->blocks.v, tsdb->blocks.n, sizeof(*tsdb->blocks.v), by_order);
+	drop_replaced(tsdb);
+	return rc;
 }
 
 static void set_defaults(struct tsdb_options *options)
@@ -352,43 +303,93 @@ static void set_defaults(struct tsdb_options *options)
 		options->out_of_order.ms = 600000;
 	if (options->series_limit == 0)
 		options->series_limit = 1000000;
+	if (options->log_bytes == 0)
+		options->log_bytes = 32 << 20;
+	if (options->exemplar_limit == 0)
+		options->exemplar_limit = 10000;
 	if (options->space_reserve_bytes == 0)
 		options->space_reserve_bytes = 64 << 20;
 }
 
-enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb **out)
+static struct tsdb *make(const struct tsdb_options *options)
 {
 	struct tsdb *tsdb = heap_alloc(sizeof(*tsdb));
-	*out = NULL;
+	pthread_rwlockattr_t writers_first;
 	tsdb->magic = TSDB_MAGIC;
 	tsdb->options = *options;
 	tsdb->directory = heap_copy(options->directory, strlen(options->directory));
 	tsdb->options.directory = tsdb->directory;
-	tsdb->wal.fd = -1;
+	tsdb->wal.fd = tsdb->series_file.fd = -1;
 	set_defaults(&tsdb->options);
 	tsdb_head_init(&tsdb->head, tsdb->options.out_of_order);
+	tsdb_exemplars_init(&tsdb->exemplars, tsdb->options.exemplar_limit);
+	/* many queries must not keep a commit waiting for ever */
+	pthread_rwlockattr_init(&writers_first);
+	pthread_rwlockattr_setkind_np(&writers_first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&tsdb->commit_lock, &writers_first);
+	pthread_rwlockattr_destroy(&writers_first);
 	pthread_mutex_init(&tsdb->blocks_lock, NULL);
-	struct wal_reader reader = {replay_series, replay_sample, tsdb};
-	char *wal_path = file_join(cx, tsdb->directory, "wal");
-	enum rc rc = wal_path == NULL ? RC_LIMIT : file_make_dirs(cx, tsdb->directory, 0700);
-	if (rc == RC_OK)
-		rc = open_blocks(cx, tsdb);
-	if (rc == RC_OK)
-		rc = tsdb_wal_open(cx, wal_path, &reader, &tsdb->wal);
-	vec_heap_release(&tsdb->replayed);
+	pthread_mutex_init(&tsdb->upkeep_lock, NULL);
+	tsdb->sync.job.run = sync_run;
+	tsdb->sync.job.done = sync_done;
+	tsdb->sync.tsdb = tsdb->upkeep.tsdb = tsdb;
+	tsdb->upkeep.job.run = upkeep_run;
+	tsdb->upkeep.job.done = upkeep_done;
+	tsdb->sync_timer.fire = sync_fired;
+	tsdb->sync_timer.owner = tsdb;
+	return tsdb;
+}
+
+static enum rc read_back(struct cx *cx, struct tsdb *tsdb)
+{
+	TRY(file_make_dirs(cx, tsdb->directory, 0700));
+	TRY(open_blocks(cx, tsdb));
+	return tsdb_replay(cx, tsdb);
+}
+
+enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb **out)
+{
+	struct tsdb *tsdb = make(options);
+	*out = NULL;
+	enum rc rc = read_back(cx, tsdb);
 	if (rc != RC_OK) {
 		tsdb_close(&tsdb);
 		return rc;
 	}
-	tsdb->sync.job.run = sync_run;
-	tsdb->sync.job.done = sync_done;
-	tsdb->sync.tsdb = tsdb;
-	tsdb->sync_timer.fire = sync_fired;
-	tsdb->sync_timer.owner = tsdb;
 	if (options->loop != NULL)
 		loop_timer_after(options->loop, &tsdb->sync_timer, sync_pause(tsdb));
 	*out = tsdb;
 	return RC_OK;
+}
+
+/* ---- closing ---- */
+
+static void wait_for_jobs(struct tsdb *tsdb)
+{
+	struct loop *loop = tsdb->options.loop;
+	if (loop == NULL)
+		return;
+	while (tsdb->sync.posted || tsdb->upkeep.posted)
+		uv_run(loop_uv(loop), UV_RUN_ONCE);
+	loop_timer_cancel(loop, &tsdb->sync_timer);
+}
+
+/* A long log would make the next start slow. */
+static void settle(struct tsdb *tsdb)
+{
+	struct arena arena;
+	struct cx cx;
+	arena_init(&arena, UPKEEP_BUDGET_BYTES);
+	cx_init(&cx, &arena, clock_real());
+	enum rc rc = RC_OK;
+	if (tsdb->options.loop != NULL && tsdb->state == RC_OK &&
+	    tsdb->wal.bytes >= FLUSH_AT_CLOSE_BYTES)
+		rc = tsdb_flush(&cx, tsdb);
+	if (rc == RC_OK)
+		rc = tsdb_sync(&cx, tsdb);
+	if (rc != RC_OK)
+		log_failure(&cx, "the metrics store is not closed well");
+	arena_release(&arena);
 }
 
 void tsdb_close(struct tsdb **handle)
@@ -396,34 +397,22 @@ void tsdb_close(struct tsdb **handle)
 	struct tsdb *tsdb = *handle;
 	CHECK_MAGIC(tsdb, TSDB_MAGIC);
 	*handle = NULL;
-	struct loop *loop = tsdb->options.loop;
-	while (loop != NULL && (tsdb->sync.posted || tsdb->compacting))
-		uv_run(loop_uv(loop), UV_RUN_ONCE);
-	if (loop != NULL)
-		loop_timer_cancel(loop, &tsdb->sync_timer);
-	if (tsdb->wal.fd >= 0 && fdatasync(tsdb->wal.fd) != 0)
-		log_error("could not sync the write-ahead log", F_TEXT("reason", strerror(errno)));
+	wait_for_jobs(tsdb);
+	if (tsdb->wal.fd >= 0 && tsdb->series_file.fd >= 0)
+		settle(tsdb);
 	tsdb_wal_close(&tsdb->wal);
+	tsdb_series_close(&tsdb->series_file);
 	for (size_t i = 0; i < tsdb->blocks.n; i++)
 		tsdb_block_unref(&tsdb->blocks.v[i]);
 	vec_heap_release(&tsdb->blocks);
-	vec_heap_release(&tsdb->pending);
+	buf_release(&tsdb->log_records);
+	buf_release(&tsdb->series_records);
+	tsdb_exemplars_release(&tsdb->exemplars);
 	tsdb_head_release(&tsdb->head);
+	pthread_rwlock_destroy(&tsdb->commit_lock);
 	pthread_mutex_destroy(&tsdb->blocks_lock);
+	pthread_mutex_destroy(&tsdb->upkeep_lock);
 	free(tsdb->directory);
 	tsdb->magic = 0;
 	free(tsdb);
-}
-
-void tsdb_stats(struct tsdb *tsdb, struct tsdb_stats *out)
-{
-	*out = tsdb->stats;
-	out->series_in_head = tsdb->head.series_count;
-	out->blocks = tsdb->blocks.n;
-	out->wal_bytes = tsdb->wal.bytes;
-	out->state = tsdb->state;
-	if (tsdb->head.max_ms >= tsdb->head.min_ms) {
-		out->newest_ms = tsdb->head.max_ms;
-		out->oldest_ms = tsdb->blocks.n > 0 ? tsdb->blocks.v[0]->min_ms : tsdb->head.min_ms;
-	}
 }

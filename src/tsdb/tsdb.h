@@ -1,9 +1,12 @@
 /* The metrics store: WAL, head, immutable blocks.
  *
- * Life: tsdb_open replays the WAL; appends come through tsdb_sink() on the loop thread; reads may
- * run on any worker; tsdb_close syncs and closes. After kill -9 at most the samples since the last
- * group fsync (options.sync_every, default 1 s) are lost, nothing else. Reads see committed batches
- * only. */
+ * Life: tsdb_open replays the log; batches come through tsdb_sink(), reads run, on any thread;
+ * tsdb_close flushes and closes. After kill -9 at most the samples since the last group fsync
+ * (options.sync_every, default 1 s) are lost, nothing else. Reads see whole committed batches only.
+ *
+ * What is in memory becomes a block once the log is long or the span is; blocks that lie side by
+ * side are merged, a few at a time. A damaged chunk is an error of every query that reads it, never
+ * a silent gap. */
 #ifndef TSDB_TSDB_H
 #define TSDB_TSDB_H
 
@@ -17,9 +20,13 @@ struct tsdb_options {
 	struct loop *loop;            /* NULL: no group fsync timer, no compaction (tests, tools) */
 	struct dur sync_every;        /* 0: each commit */
 	struct dur retention;         /* default 30 days */
-	struct dur block_span;        /* default 2 h */
+	struct dur block_span;        /* so much in memory makes a block; default 2 h */
 	struct dur out_of_order;      /* default 10 min */
-	size_t series_limit;          /* default 1,000,000 */
+	size_t series_limit;          /* in memory; default 1,000,000 */
+	size_t job_series_limit;      /* in memory, with one value of the label job; 0: none */
+	uint64_t retention_bytes;     /* of blocks; 0: no limit */
+	uint64_t log_bytes;           /* so much in the log makes a block; default 32 MiB */
+	size_t exemplar_limit;        /* default 10,000 */
 	uint64_t space_reserve_bytes; /* ingestion stops below this much free space; default 64 MiB
 				       */
 	/* Told on the loop when ingestion stops (RC_NO_SPACE, RC_IO) and when it goes on (RC_OK).
@@ -32,8 +39,21 @@ enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb
 void tsdb_close(struct tsdb **tsdb);
 
 struct sample_sink tsdb_sink(struct tsdb *tsdb);
+/* ---- upkeep; any thread, blocking ---- */
+
 /* Forces the group fsync. */
 enum rc tsdb_sync(struct cx *cx, struct tsdb *tsdb) NODISCARD;
+
+/* What is in memory becomes a block, and the log begins anew. */
+enum rc tsdb_flush(struct cx *cx, struct tsdb *tsdb) NODISCARD;
+/* Flushes, then merges all blocks into one. */
+enum rc tsdb_compact(struct cx *cx, struct tsdb *tsdb) NODISCARD;
+/* Erases the samples in [from_ms, to_ms] of what matches: blocks are written anew without them. */
+enum rc tsdb_delete(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+		    size_t matcher_count, int64_t from_ms, int64_t to_ms) NODISCARD;
+/* Flushes, then links all blocks into DIRECTORY/snapshots/NAME, which is a store of its own; the
+ * name is in cx->arena. */
+enum rc tsdb_snapshot(struct cx *cx, struct tsdb *tsdb, const char **name) NODISCARD;
 
 /* ---- reading; any thread ---- */
 
@@ -92,8 +112,37 @@ enum rc tsdb_label_values(struct cx *cx, struct tsdb *tsdb, struct str name,
 			  const struct matcher *matchers, size_t matcher_count, int64_t from_ms,
 			  int64_t to_ms, struct str **out, size_t *out_count) NODISCARD;
 
+struct tsdb_exemplar {
+	struct labels series;
+	struct exemplar exemplar;
+};
+struct tsdb_exemplar_list {
+	struct tsdb_exemplar *v;
+	size_t n, cap;
+};
+/* Of series that match, with times in [from_ms, to_ms], sorted by series and time. */
+enum rc tsdb_exemplars(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
+		       size_t matcher_count, int64_t from_ms, int64_t to_ms,
+		       struct tsdb_exemplar_list *out) NODISCARD;
+
+/* What the head holds most of, for whoever looks for the cause of too many series. */
+struct tsdb_count {
+	struct str name;
+	size_t count;
+};
+struct tsdb_cardinality {
+	struct tsdb_count *series_by_metric, *values_by_label, *series_by_pair; /* largest first */
+	size_t metric_count, label_count, pair_count;
+	size_t label_names, label_pairs;
+};
+enum rc tsdb_cardinality(struct cx *cx, struct tsdb *tsdb, size_t most,
+			 struct tsdb_cardinality *out) NODISCARD;
+
 struct tsdb_stats {
 	size_t series_in_head, blocks;
+	uint64_t block_bytes, block_samples, series_file_bytes;
+	uint64_t flushes, series_dropped, blocks_dropped, blocks_damaged;
+	uint64_t samples_without_series; /* of the log, at the start */
 	uint64_t samples_appended, samples_out_of_order, samples_duplicate;
 	uint64_t wal_bytes, wal_syncs, compactions, compactions_failed;
 	int64_t oldest_ms, newest_ms; /* 0 when empty */

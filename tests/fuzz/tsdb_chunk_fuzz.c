@@ -1,4 +1,4 @@
-/* Reaches: the chunk decoder. */
+/* Reaches: the decoders of times and values. The first byte is the number of samples. */
 #include <stdlib.h>
 
 #include "base/cx.h"
@@ -8,20 +8,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct arena arena;
-	struct cx cx;
-	struct str bytes = str_make((const char *)data, size);
-	size_t count = tsdb_chunk_count(bytes);
-	if (size > 65536)
+	int64_t t_ms[CHUNK_SAMPLES];
+	double values[CHUNK_SAMPLES];
+	struct cx cx = {0};
+	if (size < 2 || size > 65536)
 		return 0;
-	arena_init(&arena, 1 << 16);
-	cx_init(&cx, &arena, clock_real());
-	int64_t *t_ms = heap_alloc((count + 1) * sizeof(*t_ms));
-	double *values = heap_alloc((count + 1) * sizeof(*values));
-	if (tsdb_chunk_decode(&cx, bytes, t_ms, values) != RC_OK)
+	size_t n = (size_t)data[0] * 2 % CHUNK_SAMPLES + 1;
+	char *copy = heap_alloc(size + CHUNK_PADDING);
+	memcpy(copy, data + 1, size - 1);
+	struct str rest = str_make(copy, size - 1);
+	if (tsdb_times_decode(&cx, &rest, t_ms, n) != RC_OK ||
+	    tsdb_values_decode(&cx, &rest, values, n) != RC_OK)
 		cx_clear(&cx);
-	free(t_ms);
-	free(values);
-	arena_release(&arena);
+	free(copy);
 	return 0;
 }

@@ -1,4 +1,5 @@
-/* A block is one file: magic, chunks, index, footer with the checksums of both. */
+/* Opening a block, and its series and chunks. What the index says is checked against the file's
+ * bounds wherever it is used: a sum only tells that it is what was written. */
 #include "tsdb/block/block.h"
 
 #include <errno.h>
@@ -13,124 +14,17 @@
 #include <xxhash.h>
 
 #include "base/check.h"
-#include "sys/file.h"
+#include "tsdb/block/format.h"
 #include "tsdb/chunk/chunk.h"
 
-#define MAGIC "BLBLK\0\0\1" /* the last byte is the version */
-#define MAGIC_BYTES 8
-#define CHUNK_MOST 1024 /* samples of a chunk in a block */
+_Static_assert(sizeof(struct block_footer) == 22 * 8, "the footer has no padding");
+_Static_assert(sizeof(struct block_footer) >= CHUNK_PADDING, "chunks have bytes behind them");
 
-/* u64 index offset, u64 series, i64 min, i64 max, u64 XXH3 of all before the footer, magic */
-#define FOOTER_BYTES 48
-
-static void put_u64(struct buf *out, uint64_t value)
+uint32_t tsdb_block_chunk_sum(struct str record, struct str times)
 {
-	for (int i = 0; i < 8; i++)
-		buf_putc(out, (char)(value >> (8 * i)));
+	uint32_t own = XXH32(record.p + 4, record.n - 4, 0);
+	return XXH32(times.p, times.n, own);
 }
-
-static uint64_t get_u64(const char *at)
-{
-	uint64_t value = 0;
-	for (int i = 7; i >= 0; i--)
-		value = value << 8 | (unsigned char)at[i];
-	return value;
-}
-
-static void put_u32(struct buf *out, uint32_t value)
-{
-	for (int i = 0; i < 4; i++)
-		buf_putc(out, (char)(value >> (8 * i)));
-}
-
-static bool cut_u32(struct str *rest, uint32_t *out)
-{
-	if (rest->n < 4)
-		return false;
-	*out = 0;
-	for (int i = 3; i >= 0; i--)
-		*out = *out << 8 | (unsigned char)rest->p[i];
-	*rest = str_skip(*rest, 4);
-	return true;
-}
-
-static bool cut_bytes(struct str *rest, struct str *out)
-{
-	uint32_t length;
-	if (!cut_u32(rest, &length) || length > rest->n)
-		return false;
-	*out = str_make(rest->p, length);
-	*rest = str_skip(*rest, length);
-	return true;
-}
-
-/* ---- writing ---- */
-
-void tsdb_block_begin(struct block_writer *writer)
-{
-	*writer = (struct block_writer){.min_ms = INT64_MAX, .max_ms = INT64_MIN};
-	buf_put(&writer->file, MAGIC, MAGIC_BYTES);
-}
-
-static void put_text(struct buf *out, struct str s)
-{
-	put_u32(out, (uint32_t)s.n);
-	buf_put_str(out, s);
-}
-
-void tsdb_block_add(struct block_writer *writer, const struct labels *labels, const int64_t *t_ms,
-		    const double *values, size_t n)
-{
-	if (n == 0)
-		return;
-	size_t at = writer->file.length;
-	for (size_t first = 0; first < n; first += CHUNK_MOST) {
-		size_t count = n - first < CHUNK_MOST ? n - first : CHUNK_MOST;
-		struct buf chunk = BUF_INIT;
-		tsdb_chunk_encode(&chunk, t_ms + first, values + first, count);
-		put_text(&writer->file, buf_str(&chunk));
-		buf_release(&chunk);
-	}
-	put_u32(&writer->index, (uint32_t)labels->n);
-	for (size_t i = 0; i < labels->n; i++) {
-		put_text(&writer->index, labels->v[i].name);
-		put_text(&writer->index, labels->v[i].value);
-	}
-	put_u64(&writer->index, at);
-	put_u64(&writer->index, writer->file.length - at);
-	writer->series_count++;
-	writer->min_ms = t_ms[0] < writer->min_ms ? t_ms[0] : writer->min_ms;
-	writer->max_ms = t_ms[n - 1] > writer->max_ms ? t_ms[n - 1] : writer->max_ms;
-}
-
-void tsdb_block_abandon(struct block_writer *writer)
-{
-	buf_release(&writer->file);
-	buf_release(&writer->index);
-}
-
-enum rc tsdb_block_finish(struct cx *cx, struct block_writer *writer, const char *directory,
-			  const char **out_path)
-{
-	uint64_t index_at = writer->file.length;
-	buf_put_str(&writer->file, buf_str(&writer->index));
-	uint64_t sum = XXH3_64bits(writer->file.data, writer->file.length);
-	put_u64(&writer->file, index_at);
-	put_u64(&writer->file, writer->series_count);
-	put_u64(&writer->file, (uint64_t)writer->min_ms);
-	put_u64(&writer->file, (uint64_t)writer->max_ms);
-	put_u64(&writer->file, sum);
-	buf_put(&writer->file, MAGIC, MAGIC_BYTES);
-	char *path = cx_printf(cx, "%s/block-%lld-%lld", directory, (long long)writer->min_ms,
-			       (long long)writer->max_ms);
-	enum rc rc =
-		path == NULL ? RC_LIMIT : file_write_atomic(cx, path, buf_str(&writer->file), 0600);
-	tsdb_block_abandon(writer);
-	*out_path = path;
-	return rc;
-}
-
-/* ---- reading ---- */
 
 static enum rc map_file(struct cx *cx, struct block *block)
 {
@@ -144,7 +38,7 @@ static enum rc map_file(struct cx *cx, struct block *block)
 	}
 	block->length = (size_t)status.st_size;
 	void *map = block->length == 0 ? MAP_FAILED
-				       : mmap(NULL, block->length, PROT_READ, MAP_PRIVATE, fd, 0);
+				       : mmap(NULL, block->length, PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
 	if (map == MAP_FAILED)
 		return cx_fail(cx, RC_CORRUPT, "could not map block '%s'", block->path);
@@ -152,32 +46,55 @@ static enum rc map_file(struct cx *cx, struct block *block)
 	return RC_OK;
 }
 
+/* Sections follow each other, and columns have the length that their counts say. */
+static bool sections_fit(const struct block_footer *f, size_t length)
+{
+	const uint64_t ends[] = {f->symbols_at,        f->symbol_offsets_at, f->series_at,
+				 f->series_offsets_at, f->postings_at,       f->names_at,
+				 f->values_at,         f->sources_at,        f->index_end};
+	uint64_t at = BLOCK_MAGIC_BYTES;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		if (ends[i] < at)
+			return false;
+		at = ends[i];
+	}
+	return f->index_end == length - sizeof(*f) && f->symbol_count <= UINT32_MAX &&
+	       f->series_count <= UINT32_MAX && f->name_count <= UINT32_MAX &&
+	       f->value_count <= UINT32_MAX && f->source_count <= UINT32_MAX &&
+	       f->series_at - f->symbol_offsets_at == f->symbol_count * 4 &&
+	       f->postings_at - f->series_offsets_at == f->series_count * 4 &&
+	       f->values_at - f->names_at == f->name_count * 8 &&
+	       f->sources_at - f->values_at == f->value_count * 8 &&
+	       f->index_end - f->sources_at == f->source_count * 8;
+}
+
 static enum rc check_file(struct cx *cx, struct block *block)
 {
-	if (block->length < MAGIC_BYTES + FOOTER_BYTES ||
-	    memcmp(block->map, MAGIC, MAGIC_BYTES) != 0)
-		return cx_fail(cx, RC_CORRUPT, "'%s' is not a block of a known version",
-			       block->path);
-	const char *footer = block->map + block->length - FOOTER_BYTES;
-	if (memcmp(footer + 40, MAGIC, MAGIC_BYTES) != 0 ||
-	    get_u64(footer + 32) != XXH3_64bits(block->map, block->length - FOOTER_BYTES))
-		return cx_fail(cx, RC_CORRUPT, "block '%s' is damaged", block->path);
-	uint64_t index_at = get_u64(footer);
-	if (index_at < MAGIC_BYTES || index_at > block->length - FOOTER_BYTES)
-		return cx_fail(cx, RC_CORRUPT, "block '%s' has no index", block->path);
-	block->index_at = (size_t)index_at;
-	block->series_count = (size_t)get_u64(footer + 8);
-	block->min_ms = (int64_t)get_u64(footer + 16);
-	block->max_ms = (int64_t)get_u64(footer + 24);
-	madvise((void *)(uintptr_t)block->map, block->length, MADV_DONTNEED);
+	struct block_footer *footer = &block->footer;
+	if (block->length < BLOCK_MAGIC_BYTES + sizeof(*footer) ||
+	    memcmp(block->map, BLOCK_MAGIC, BLOCK_MAGIC_BYTES - 1) != 0)
+		return cx_fail(cx, RC_CORRUPT, "'%s' is not a block", block->path);
+	if (block->map[BLOCK_MAGIC_BYTES - 1] != BLOCK_MAGIC[BLOCK_MAGIC_BYTES - 1])
+		return cx_fail(cx, RC_UNSUPPORTED, "version %d of block '%s' is not known",
+			       block->map[BLOCK_MAGIC_BYTES - 1], block->path);
+	memcpy(footer, block->map + block->length - sizeof(*footer), sizeof(*footer));
+	if (memcmp(footer->magic, BLOCK_MAGIC, BLOCK_MAGIC_BYTES) != 0 ||
+	    footer->footer_sum != XXH3_64bits(footer, offsetof(struct block_footer, footer_sum)) ||
+	    !sections_fit(footer, block->length))
+		return cx_fail(cx, RC_CORRUPT, "the footer of block '%s' is damaged", block->path);
+	if (footer->index_sum !=
+	    XXH3_64bits(block->map + footer->symbols_at, footer->index_end - footer->symbols_at))
+		return cx_fail(cx, RC_CORRUPT, "the index of block '%s' is damaged", block->path);
 	return RC_OK;
 }
 
 enum rc tsdb_block_open(struct cx *cx, const char *path, struct block **out)
 {
 	struct block *block = heap_alloc(sizeof(*block));
+	const char *digits = strrchr(path, '-');
 	block->references = 1;
 	block->path = heap_copy(path, strlen(path));
+	block->number = digits == NULL ? 0 : strtoull(digits + 1, NULL, 10);
 	enum rc rc = map_file(cx, block);
 	if (rc == RC_OK)
 		rc = check_file(cx, block);
@@ -205,56 +122,122 @@ void tsdb_block_unref(struct block **handle)
 	free(block);
 }
 
-void tsdb_block_walk(const struct block *block, struct block_cursor *cursor)
+uint64_t tsdb_block_source(const struct block *block, size_t index)
 {
-	cursor->block = block;
-	cursor->left = block->series_count;
-	cursor->rest = str_make(block->map + block->index_at,
-				block->length - FOOTER_BYTES - block->index_at);
+	return bytes_u64(block->map + block->footer.sources_at + index * 8);
 }
 
-bool tsdb_block_next(struct cx *cx, struct block_cursor *cursor)
+struct str tsdb_block_symbol(const struct block *block, uint64_t id)
 {
-	uint32_t count;
-	if (cursor->left == 0)
+	const struct block_footer *f = &block->footer;
+	if (id >= f->symbol_count)
+		return STR("");
+	const char *ends = block->map + f->symbol_offsets_at;
+	uint32_t begin = id == 0 ? 0 : bytes_u32(ends + (id - 1) * 4);
+	uint32_t end = bytes_u32(ends + id * 4);
+	if (end < begin || end > f->symbol_offsets_at - f->symbols_at)
+		return STR("");
+	return str_make(block->map + f->symbols_at + begin, end - begin);
+}
+
+/* ---- series ---- */
+
+static enum rc bad_entry(struct cx *cx, const struct block *block)
+{
+	return cx_fail(cx, RC_CORRUPT, "a series of block '%s' is damaged", block->path);
+}
+
+static bool cut_labels(const struct block *block, struct str *rest, struct label *pairs,
+		       struct labels *out)
+{
+	uint64_t count, name, value;
+	if (!bytes_cut_varint(rest, &count) || count > LABELS_LIMIT)
 		return false;
-	cursor->left--;
-	bool fine = cut_u32(&cursor->rest, &count) && count <= LABELS_LIMIT;
-	for (uint32_t i = 0; fine && i < count; i++)
-		fine = cut_bytes(&cursor->rest, &cursor->pairs[i].name) &&
-		       cut_bytes(&cursor->rest, &cursor->pairs[i].value);
-	fine = fine && cursor->rest.n >= 16;
-	uint64_t at = fine ? get_u64(cursor->rest.p) : 0;
-	uint64_t length = fine ? get_u64(cursor->rest.p + 8) : 0;
-	if (!fine || at > cursor->block->index_at || length > cursor->block->index_at - at) {
-		cursor->left = 0;
-		(void)cx_fail(cx, RC_CORRUPT, "the index of block '%s' is damaged",
-			      cursor->block->path);
-		return false;
+	for (uint64_t i = 0; i < count; i++) {
+		if (!bytes_cut_varint(rest, &name) || !bytes_cut_varint(rest, &value))
+			return false;
+		pairs[i] = (struct label){tsdb_block_symbol(block, name),
+					  tsdb_block_symbol(block, value)};
 	}
-	cursor->rest = str_skip(cursor->rest, 16);
-	cursor->labels = (struct labels){cursor->pairs, count};
-	cursor->chunks = str_make(cursor->block->map + at, (size_t)length);
+	*out = (struct labels){pairs, (size_t)count};
 	return true;
 }
 
-enum rc tsdb_block_read(struct cx *cx, struct str chunks, int64_t from_ms, int64_t to_ms,
-			struct buf *t_ms, struct buf *values)
+enum rc tsdb_block_series_at(struct cx *cx, const struct block *block, uint32_t id,
+			     struct label *pairs, struct block_series *out)
 {
-	int64_t t[CHUNK_MOST];
-	double v[CHUNK_MOST];
-	struct str chunk;
-	while (chunks.n > 0) {
-		if (!cut_bytes(&chunks, &chunk) || tsdb_chunk_count(chunk) > CHUNK_MOST)
-			return cx_fail(cx, RC_CORRUPT, "a chunk of a block is damaged");
-		TRY(tsdb_chunk_decode(cx, chunk, t, v));
-		size_t n = tsdb_chunk_count(chunk);
-		for (size_t i = 0; i < n; i++) {
-			if (t[i] < from_ms || t[i] > to_ms)
-				continue;
-			buf_put(t_ms, &t[i], sizeof(t[i]));
-			buf_put(values, &v[i], sizeof(v[i]));
-		}
-	}
+	const struct block_footer *f = &block->footer;
+	size_t length = (size_t)(f->series_offsets_at - f->series_at);
+	if (id >= f->series_count)
+		return bad_entry(cx, block);
+	uint32_t at = bytes_u32(block->map + f->series_offsets_at + (uint64_t)id * 4);
+	if (at + 8ULL > length)
+		return bad_entry(cx, block);
+	struct str rest = str_make(block->map + f->series_at + at, length - at);
+	out->hash = bytes_u64(rest.p);
+	rest = str_skip(rest, 8);
+	if (!cut_labels(block, &rest, pairs, &out->labels) ||
+	    !bytes_cut_varint(&rest, &out->chunk_count) ||
+	    !bytes_cut_varint(&rest, &out->chunks_at))
+		return bad_entry(cx, block);
+	out->chunks = rest;
+	out->last_ms = 0;
 	return RC_OK;
+}
+
+bool tsdb_block_next_chunk(struct cx *cx, const struct block *block, struct block_series *series,
+			   struct block_chunk *out)
+{
+	int64_t later;
+	uint64_t span;
+	if (series->chunk_count == 0)
+		return false;
+	if (!bytes_cut_signed(&series->chunks, &later) ||
+	    !bytes_cut_varint(&series->chunks, &span) ||
+	    !bytes_cut_varint(&series->chunks, &out->length) ||
+	    series->chunks_at > block->footer.symbols_at ||
+	    out->length > block->footer.symbols_at - series->chunks_at) {
+		(void)bad_entry(cx, block);
+		series->chunk_count = 0;
+		return false;
+	}
+	out->min_ms = (int64_t)((uint64_t)series->last_ms + (uint64_t)later);
+	out->max_ms = (int64_t)((uint64_t)out->min_ms + span);
+	out->at = series->chunks_at;
+	series->last_ms = out->max_ms;
+	series->chunks_at += out->length;
+	series->chunk_count--;
+	return true;
+}
+
+/* The times stand in this record, or in an earlier one. */
+static bool cut_times(const struct block *block, uint64_t record_at, struct str *rest,
+		      struct str *times)
+{
+	uint64_t back;
+	if (!bytes_cut_varint(rest, &back) || back > record_at - BLOCK_MAGIC_BYTES)
+		return false;
+	if (back == 0)
+		return bytes_cut_str(rest, times);
+	struct str earlier = str_make(block->map + record_at - back, (size_t)back);
+	return bytes_cut_str(&earlier, times);
+}
+
+enum rc tsdb_block_read_chunk(struct cx *cx, struct block *block, const struct block_chunk *chunk,
+			      int64_t *t_ms, double *values, size_t *n)
+{
+	struct str record = str_make(block->map + chunk->at, (size_t)chunk->length), times;
+	struct str rest = record.n < 4 ? record : str_skip(record, 4);
+	uint64_t count;
+	if (record.n > 4 && chunk->at >= BLOCK_MAGIC_BYTES && bytes_cut_varint(&rest, &count) &&
+	    count >= 1 && count <= CHUNK_SAMPLES && cut_times(block, chunk->at, &rest, &times) &&
+	    tsdb_block_chunk_sum(record, times) == bytes_u32(record.p) &&
+	    tsdb_times_decode(cx, &times, t_ms, (size_t)count) == RC_OK &&
+	    tsdb_values_decode(cx, &rest, values, (size_t)count) == RC_OK) {
+		*n = (size_t)count;
+		return RC_OK;
+	}
+	__atomic_store_n(&block->damaged, true, __ATOMIC_RELAXED);
+	return cx_fail(cx, RC_CORRUPT, "a chunk of block '%s' is damaged, at byte %llu",
+		       block->path, (unsigned long long)chunk->at);
 }

@@ -1,46 +1,83 @@
-/* Write-ahead log: segments of checksummed records; layout in docs/formats/wal.md. Private to
- * tsdb/. */
+/* What makes appended samples durable: the write-ahead log, segments of checksummed records, and
+ * the series file, where the labels of each series stand once. Layouts in docs/formats/wal.md.
+ * Private to tsdb/. */
 #ifndef TSDB_WAL_WAL_H
 #define TSDB_WAL_WAL_H
 
-#include "model/sample.h"
+#include "base/bytes.h"
+#include "base/cx.h"
 
-enum wal_record { WAL_SERIES = 1, WAL_SAMPLES = 2 };
+/* ---- the log ---- */
 
 struct wal {
 	char *directory;
 	int fd;
 	uint64_t segment;
-	uint64_t bytes, synced_bytes; /* of the segment: good so far, and safe so far */
+	uint64_t bytes; /* of the segment: good so far */
+};
+
+/* One record under way. */
+struct wal_batch {
+	struct buf *out;
+	size_t began;
+	uint64_t ref;
+	int64_t t_ms;
 };
 
 struct wal_reader {
-	/* Each returns false to stop at a damaged record. */
-	bool (*series)(void *context, uint64_t ref, const struct labels *labels);
+	/* The value that stands in the log as the difference from it; false when the series is not
+	 * known. */
+	bool (*previous)(void *context, uint64_t ref, double *value);
 	bool (*sample)(void *context, uint64_t ref, int64_t t_ms, double value);
 	void *context;
 };
 
-/* Replays every segment in order, then opens a new one. A torn tail of the last one is cut, with a
- * log line; damage elsewhere ends the replay of that segment, with a log line. */
+/* Replays every segment in order, then opens a new one. A torn tail of the last one is left, with
+ * a log line; damage elsewhere ends the replay of that segment, with a log line. */
 enum rc tsdb_wal_open(struct cx *cx, const char *directory, const struct wal_reader *reader,
 		      struct wal *out) NODISCARD;
 void tsdb_wal_close(struct wal *wal);
 
-void tsdb_wal_put_series(struct buf *out, uint64_t ref, const struct labels *labels);
-/* One record for a whole batch: begin, samples, end. */
-size_t tsdb_wal_begin_samples(struct buf *out);
-void tsdb_wal_put_sample(struct buf *out, uint64_t ref, int64_t t_ms, double value);
-void tsdb_wal_end_samples(struct buf *out, size_t began_at);
-
+void tsdb_wal_begin(struct wal_batch *batch, struct buf *out);
+/* previous: the series' newest value when that stands in this segment already, else NULL. */
+void tsdb_wal_put(struct wal_batch *batch, uint64_t ref, int64_t t_ms, double value,
+		  const double *previous);
+/* Nothing is left of a record without samples. */
+void tsdb_wal_end(struct wal_batch *batch);
 /* Whole records; on failure the segment is cut back to what it was. */
 enum rc tsdb_wal_write(struct cx *cx, struct wal *wal, struct str records) NODISCARD;
-/* Starts the next segment. The old ones go by tsdb_wal_drop_before() once they are not needed. */
 enum rc tsdb_wal_next_segment(struct cx *cx, struct wal *wal) NODISCARD;
 enum rc tsdb_wal_drop_before(struct cx *cx, const struct wal *wal, uint64_t segment) NODISCARD;
+/* Reads the records of one segment's bytes; the offset behind the last good one. For replay,
+ * verification and fuzzing. */
+size_t tsdb_wal_read(struct str bytes, const struct wal_reader *reader);
 
-/* Reads records of one segment's bytes; the offset behind the last good one. For replay and
- * fuzzing. */
-size_t tsdb_wal_read(struct cx *cx, struct str bytes, const struct wal_reader *reader);
+/* ---- the series file ---- */
+
+struct series_file {
+	char *directory;
+	int fd;
+	uint64_t number;
+	uint64_t bytes;
+	size_t records;
+};
+
+struct series_reader {
+	bool (*series)(void *context, uint64_t ref, struct str labels);
+	void *context;
+};
+
+enum rc tsdb_series_open(struct cx *cx, const char *directory, const struct series_reader *reader,
+			 struct series_file *out) NODISCARD;
+void tsdb_series_close(struct series_file *file);
+void tsdb_series_put(struct buf *out, uint64_t ref, struct str labels);
+/* Whole records; on failure the file is cut back to what it was. */
+enum rc tsdb_series_write(struct cx *cx, struct series_file *file, struct str records,
+			  size_t count) NODISCARD;
+/* What follows goes to the next file; the former ones count until they are dropped. */
+enum rc tsdb_series_next(struct cx *cx, struct series_file *file) NODISCARD;
+/* Syncs this one first. */
+enum rc tsdb_series_drop_former(struct cx *cx, struct series_file *file) NODISCARD;
+size_t tsdb_series_read(struct str bytes, const struct series_reader *reader);
 
 #endif

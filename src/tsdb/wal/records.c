@@ -1,0 +1,207 @@
+/* Numbered files of records: created, appended to, read back up to the first damage. */
+#include "tsdb/wal/records.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/log.h"
+#include "sys/file.h"
+
+size_t tsdb_record_begin(struct buf *out)
+{
+	static const char head[RECORD_HEAD_BYTES];
+	size_t at = out->length;
+	buf_put(out, head, sizeof(head));
+	return at;
+}
+
+void tsdb_record_end(struct buf *out, size_t began_at)
+{
+	char *head = out->data + began_at;
+	uint32_t length = (uint32_t)(out->length - began_at - RECORD_HEAD_BYTES);
+	uint32_t sum = XXH32(head + RECORD_HEAD_BYTES, length, 0);
+	memcpy(head, &length, sizeof(length));
+	memcpy(head + 4, &sum, sizeof(sum));
+}
+
+size_t tsdb_records_read(struct str bytes, const char *magic,
+			 bool (*take)(void *context, struct str payload), void *context)
+{
+	size_t at = RECORDS_MAGIC_BYTES;
+	if (bytes.n < RECORDS_MAGIC_BYTES || memcmp(bytes.p, magic, RECORDS_MAGIC_BYTES) != 0)
+		return 0;
+	while (bytes.n - at >= RECORD_HEAD_BYTES) {
+		const char *head = bytes.p + at;
+		uint32_t length = bytes_u32(head);
+		if (length < 1 || length > RECORD_LIMIT_BYTES ||
+		    length > bytes.n - at - RECORD_HEAD_BYTES ||
+		    XXH32(head + RECORD_HEAD_BYTES, length, 0) != bytes_u32(head + 4) ||
+		    !take(context, str_make(head + RECORD_HEAD_BYTES, length)))
+			break;
+		at += RECORD_HEAD_BYTES + (size_t)length;
+	}
+	return at;
+}
+
+char *tsdb_records_path(struct cx *cx, const char *directory, const char *prefix, uint64_t number)
+{
+	return cx_printf(cx, "%s/%s%08llu", directory, prefix, (unsigned long long)number);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+	return (left > right) - (left < right);
+}
+
+enum rc tsdb_records_list(struct cx *cx, const char *directory, const char *prefix, uint64_t **out,
+			  size_t *count)
+{
+	VEC(uint64_t) list = {0};
+	DIR *dir = opendir(directory);
+	enum rc rc = RC_OK;
+	if (dir == NULL)
+		return cx_fail_os(cx, RC_IO, "could not open '%s'", directory);
+	struct dirent *entry;
+	while (rc == RC_OK && (entry = readdir(dir)) != NULL) {
+		struct str name = str_of(entry->d_name);
+		int64_t number;
+		if (!str_starts(name, str_of(prefix)) ||
+		    !str_to_i64(str_skip(name, strlen(prefix)), &number) || number <= 0)
+			continue;
+		uint64_t *kept = vec_add(cx, &list);
+		if (kept == NULL)
+			rc = RC_LIMIT;
+		else
+			*kept = (uint64_t)number;
+	}
+	closedir(dir);
+	if (list.n > 1)
+		qsort(list.v, list.n, sizeof(*list.v), by_number);
+	*out = list.v;
+	*count = list.n;
+	return rc;
+}
+
+enum rc tsdb_records_create(struct cx *cx, const char *directory, const char *prefix,
+			    const char *magic, uint64_t number, int *fd)
+{
+	char *path = tsdb_records_path(cx, directory, prefix, number);
+	if (path == NULL)
+		return RC_LIMIT;
+	*fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return cx_fail_os(cx, errno == ENOSPC ? RC_NO_SPACE : RC_IO,
+				  "could not create '%s'", path);
+	enum rc rc = file_write_all(cx, *fd, magic, RECORDS_MAGIC_BYTES);
+	if (rc == RC_OK)
+		rc = file_sync_dir(cx, directory);
+	if (rc != RC_OK) {
+		close(*fd);
+		*fd = -1;
+		unlink(path);
+	}
+	return rc;
+}
+
+enum rc tsdb_records_reopen(struct cx *cx, const char *directory, const char *prefix,
+			    uint64_t number, int *fd)
+{
+	char *path = tsdb_records_path(cx, directory, prefix, number);
+	if (path == NULL)
+		return RC_LIMIT;
+	*fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (*fd >= 0 && lseek(*fd, 0, SEEK_END) >= 0)
+		return RC_OK;
+	enum rc rc = cx_fail_os(cx, RC_IO, "could not open '%s' to append", path);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	return rc;
+}
+
+enum rc tsdb_records_append(struct cx *cx, int fd, uint64_t *bytes, struct str records)
+{
+	if (records.n == 0)
+		return RC_OK;
+	enum rc rc = file_write_all(cx, fd, records.p, records.n);
+	if (rc == RC_OK) {
+		*bytes += records.n;
+		return RC_OK;
+	}
+	/* what stands half written would end the replay for all that follows */
+	if (ftruncate(fd, (off_t)*bytes) != 0 || lseek(fd, (off_t)*bytes, SEEK_SET) < 0)
+		log_error("could not cut a log back to its last good record",
+			  F_TEXT("reason", strerror(errno)));
+	return rc;
+}
+
+/* Mapped, not read: it may be larger than the caller's budget. Empty: n is 0. */
+static enum rc map_file(struct cx *cx, const char *path, struct str *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	void *map = MAP_FAILED;
+	*out = str_make("", 0);
+	if (fd >= 0 && fstat(fd, &status) == 0) {
+		if (status.st_size == 0) {
+			close(fd);
+			return RC_OK;
+		}
+		map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	}
+	enum rc rc = map == MAP_FAILED ? cx_fail_os(cx, RC_IO, "could not read '%s'", path) : RC_OK;
+	if (rc == RC_OK)
+		*out = str_make(map, (size_t)status.st_size);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+enum rc tsdb_records_replay(struct cx *cx, const char *path, const char *magic,
+			    bool (*take)(void *context, struct str payload), void *context,
+			    size_t *good, bool *whole)
+{
+	struct str bytes;
+	enum rc rc = RC_OK;
+	TRY(map_file(cx, path, &bytes));
+	if (bytes.n >= RECORDS_MAGIC_BYTES &&
+	    memcmp(bytes.p, magic, RECORDS_MAGIC_BYTES - 1) == 0 &&
+	    bytes.p[RECORDS_MAGIC_BYTES - 1] != magic[RECORDS_MAGIC_BYTES - 1])
+		rc = cx_fail(cx, RC_UNSUPPORTED, "version %d of '%s' is not known",
+			     bytes.p[RECORDS_MAGIC_BYTES - 1], path);
+	else
+		*good = tsdb_records_read(bytes, magic, take, context);
+	*whole = rc == RC_OK && *good == bytes.n;
+	if (rc == RC_OK && !*whole)
+		log_warn("a log ends in bytes that are no whole record: torn by a stop, or damaged",
+			 F_TEXT("path", path), F_INT("good_bytes", *good), F_INT("bytes", bytes.n));
+	if (bytes.n > 0)
+		munmap((void *)(uintptr_t)bytes.p, bytes.n);
+	return rc;
+}
+
+enum rc tsdb_records_drop_before(struct cx *cx, const char *directory, const char *prefix,
+				 uint64_t number)
+{
+	uint64_t *numbers;
+	size_t count;
+	TRY(tsdb_records_list(cx, directory, prefix, &numbers, &count));
+	for (size_t i = 0; i < count && numbers[i] < number; i++) {
+		char *path = tsdb_records_path(cx, directory, prefix, numbers[i]);
+		if (path == NULL)
+			return RC_LIMIT;
+		if (unlink(path) != 0)
+			return cx_fail_os(cx, RC_IO, "could not remove '%s'", path);
+	}
+	return file_sync_dir(cx, directory);
+}
