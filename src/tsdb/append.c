@@ -281,6 +281,7 @@ static enum rc commit(struct cx *cx, struct tsdb *tsdb, struct sample_batch *bat
 	else
 		log_failed(cx, tsdb, batch, rc);
 	tsdb->series_since_flush += added;
+	tsdb->series_begun += added;
 	return rc;
 }
 

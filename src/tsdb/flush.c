@@ -174,7 +174,8 @@ static enum rc tidy(struct cx *cx, struct flush *f)
 	struct head *head = &tsdb->head;
 	TRY(tsdb_wal_drop_before(cx, &tsdb->wal, f->segment));
 	int64_t newest_ms = __atomic_load_n(&head->newest_ms, __ATOMIC_RELAXED);
-	size_t dropped = tsdb_head_drop_quiet(head, newest_ms - head->out_of_order_ms);
+	size_t dropped =
+		tsdb_head_drop_quiet(head, newest_ms - head->out_of_order_ms, &tsdb->commit_lock);
 	size_t live = __atomic_load_n(&head->series_count, __ATOMIC_RELAXED);
 	pthread_rwlock_wrlock(&tsdb->commit_lock);
 	tsdb->stats.series_dropped += dropped;

@@ -142,7 +142,7 @@ static enum rc note_series(struct tsdb_query *q, const struct head_series *serie
 }
 
 /* The blocks and the head's chunks at one moment: what moves from head to block meanwhile is in
- * one of both. */
+ * one of both. The caller holds the commit lock. */
 static enum rc note_all(struct tsdb_query *q, struct head_series *const *matched, size_t count)
 {
 	struct tsdb *tsdb = q->tsdb;
@@ -150,7 +150,6 @@ static enum rc note_all(struct tsdb_query *q, struct head_series *const *matched
 	q->list.v = cx_array(&q->cx, count, sizeof(*q->list.v));
 	if (q->list.v == NULL)
 		return RC_LIMIT;
-	pthread_rwlock_rdlock(&tsdb->commit_lock);
 	pthread_mutex_lock(&tsdb->blocks_lock);
 	for (size_t i = 0; i < tsdb->blocks.n; i++)
 		if (tsdb->blocks.v[i]->footer.max_ms >= q->from_ms &&
@@ -159,17 +158,35 @@ static enum rc note_all(struct tsdb_query *q, struct head_series *const *matched
 	pthread_mutex_unlock(&tsdb->blocks_lock);
 	for (size_t i = 0; rc == RC_OK && i < count; i++)
 		rc = note_series(q, matched[i]);
-	pthread_rwlock_unlock(&tsdb->commit_lock);
 	return rc;
 }
 
+#define FREE_TRIES 3
+
+/* Matching takes longer than noting, so commits go on meanwhile; when one brought the first samples
+ * of a series, of which the match may know nothing, it is done again, at last with the lock. */
 static enum rc select_head(struct tsdb_query *q)
 {
+	struct tsdb *tsdb = q->tsdb;
 	struct head_series **matched = NULL;
 	size_t count = 0;
-	enum rc rc = match_head(q, &matched, &count);
+	enum rc rc = RC_OK;
+	bool fresh = false;
+	pthread_rwlock_rdlock(&tsdb->commit_lock);
+	for (int tries = 0; rc == RC_OK && !fresh; tries++) {
+		uint64_t begun = tsdb->series_begun;
+		if (tries < FREE_TRIES)
+			pthread_rwlock_unlock(&tsdb->commit_lock);
+		free(matched);
+		matched = NULL;
+		rc = match_head(q, &matched, &count);
+		if (tries < FREE_TRIES)
+			pthread_rwlock_rdlock(&tsdb->commit_lock);
+		fresh = begun == tsdb->series_begun;
+	}
 	if (rc == RC_OK)
 		rc = note_all(q, matched, count);
+	pthread_rwlock_unlock(&tsdb->commit_lock);
 	free(matched);
 	return rc;
 }

@@ -40,6 +40,7 @@ struct tsdb {
 	struct buf log_records, series_records; /* of the commit under way */
 	uint64_t synced_segment, synced_bytes;  /* of the log */
 	size_t series_since_flush;
+	uint64_t series_begun;       /* commits brought the first samples of so many */
 	pthread_mutex_t blocks_lock; /* the list; blocks themselves are counted */
 	VEC(struct block *) blocks;  /* by their order */
 	pthread_mutex_t upkeep_lock; /* flush, merge, delete, snapshot: one at a time */
@@ -51,7 +52,8 @@ struct tsdb {
 	/* Segments up to this may lack what was written to them: before ingestion goes on, all that
 	 * is in memory becomes a block. 0: none. */
 	uint64_t suspect_segment;
-	enum rc told; /* loop: the state that was told last */
+	bool space_is_low; /* at the last look */
+	enum rc told;      /* loop: the state that was told last */
 	struct loop_timer sync_timer;
 	struct sync_job sync;
 	struct upkeep_job upkeep;

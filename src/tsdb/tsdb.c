@@ -62,7 +62,8 @@ static void note_sync(struct cx *cx, struct tsdb *tsdb, enum rc result)
 		tsdb_set_state(tsdb, result, cx->err.message);
 		return;
 	}
-	if (sync->free_bytes < tsdb->options.space_reserve_bytes)
+	tsdb->space_is_low = sync->free_bytes < tsdb->options.space_reserve_bytes;
+	if (tsdb->space_is_low)
 		tsdb_set_state(tsdb, RC_NO_SPACE, "less free space than the reserve");
 	else if (tsdb->suspect_segment == 0)
 		tsdb_set_state(tsdb, RC_OK, "");
@@ -205,7 +206,7 @@ static bool flush_is_due(struct tsdb *tsdb)
 	/* with no room left a block cannot be written either, but what is suspect must be */
 	if (tsdb->state != RC_OK && tsdb->suspect_segment == 0)
 		due = false;
-	if (tsdb->sync.free_bytes > 0 && tsdb->sync.free_bytes < options->space_reserve_bytes)
+	if (tsdb->space_is_low)
 		due = false;
 	pthread_rwlock_unlock(&tsdb->commit_lock);
 	return due;

@@ -115,7 +115,7 @@ void tsdb_head_sort(struct head *head, struct head_series **series, size_t *coun
 /* Series sorted by labels, as they are now. On the heap: the caller frees. */
 struct head_series **tsdb_head_sorted(struct head *head, size_t *count);
 /* Drops series that hold no samples and none newer than `quiet_ms`. Returns how many. */
-size_t tsdb_head_drop_quiet(struct head *head, int64_t quiet_ms);
+size_t tsdb_head_drop_quiet(struct head *head, int64_t quiet_ms, pthread_rwlock_t *commit_lock);
 
 /* ---- samples; the caller holds the commit lock ---- */
 

@@ -426,8 +426,12 @@ static void drop(struct head *head, struct head_series *series)
 	__atomic_sub_fetch(&head->series_count, 1, __ATOMIC_RELAXED);
 }
 
-static void drop_from_shard(struct head *head, struct head_shard *shard, int64_t quiet_ms)
+/* No commit meanwhile: what is found without samples stays so, and whoever pins it afterwards sees
+ * that it is dead. */
+static void drop_from_shard(struct head *head, struct head_shard *shard, int64_t quiet_ms,
+			    pthread_rwlock_t *commit_lock)
 {
+	pthread_rwlock_rdlock(commit_lock);
 	pthread_mutex_lock(&shard->lock);
 	for (size_t i = 0; i < shard->capacity; i++) {
 		struct head_bucket *bucket = &shard->buckets[i];
@@ -438,13 +442,14 @@ static void drop_from_shard(struct head *head, struct head_shard *shard, int64_t
 		}
 	}
 	pthread_mutex_unlock(&shard->lock);
+	pthread_rwlock_unlock(commit_lock);
 }
 
-size_t tsdb_head_drop_quiet(struct head *head, int64_t quiet_ms)
+size_t tsdb_head_drop_quiet(struct head *head, int64_t quiet_ms, pthread_rwlock_t *commit_lock)
 {
 	size_t kept = 0, dropped = 0;
 	for (size_t i = 0; i < HEAD_SHARDS; i++)
-		drop_from_shard(head, &head->shards[i], quiet_ms);
+		drop_from_shard(head, &head->shards[i], quiet_ms, commit_lock);
 	pthread_mutex_lock(&head->slots_lock);
 	head->generation++; /* a slot that is taken again gets another reference */
 	pthread_mutex_unlock(&head->slots_lock);
@@ -452,7 +457,7 @@ size_t tsdb_head_drop_quiet(struct head *head, int64_t quiet_ms)
 	rank_new(head);
 	for (size_t i = 0; i < head->ranked.n; i++) {
 		struct head_series *series = head->ranked.v[i];
-		if (series->dead) {
+		if (__atomic_load_n(&series->dead, __ATOMIC_SEQ_CST)) {
 			tsdb_reclaim_retire(&head->reclaim, series);
 			dropped++;
 			continue;
