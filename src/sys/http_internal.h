@@ -15,7 +15,7 @@ struct connection {
 	struct http_server *server;
 	struct loop_timer deadline;
 	int fd;
-	bool is_local;
+	bool is_local, moved;         /* moved: its request went on since it was last looked at */
 	struct http_request *request; /* the one under way */
 };
 
@@ -37,6 +37,7 @@ struct http_server {
 	struct listener listeners[2]; /* network, local socket */
 	struct loop_timer run_timer;  /* MHD's own time-outs */
 	struct connection *connections;
+	unsigned runs_at_once; /* in a row, each asked for by MHD without waiting */
 	struct http_server_stats stats;
 	uint16_t port;
 	int handles_open;

@@ -21,6 +21,7 @@
 #define IDLE_TIMEOUT_MS 60000
 #define HEAD_LIMIT_BYTES (32 * 1024)
 #define GZIP_LEAST_BYTES 1024
+#define RUNS_AT_ONCE_LIMIT 64 /* far more than the bytes of one buffer take */
 
 static void run_daemons(struct http_server *server);
 
@@ -455,11 +456,14 @@ static enum MHD_Result access_handler(void *context, struct MHD_Connection *mhd,
 	(void)mhd;
 	(void)uri;
 	struct http_request *request = *request_context;
+	request->connection->moved = true;
 	if (!request->begun) {
 		request->begun = true;
-		/* answering before the body is read makes MHD close the connection: what it should
-		 */
-		return begin(request, method, version) ? MHD_YES : queue_response(request);
+		if (begin(request, method, version))
+			return MHD_YES;
+		/* before the body is read: MHD closes the connection, as it should */
+		request->handled = true;
+		return queue_response(request);
 	}
 	if (*length > 0) {
 		take_body(request, bytes, length);
@@ -482,7 +486,8 @@ static enum MHD_Result access_handler(void *context, struct MHD_Connection *mhd,
 
 /* ---- the daemons on the loop ---- */
 
-static void schedule_run(struct http_server *server)
+/* Milliseconds until MHD wants to run; UINT64_MAX when it waits for its descriptor. */
+static uint64_t schedule_run(struct http_server *server)
 {
 	uint64_t least = UINT64_MAX;
 	for (int i = 0; i < 2; i++) {
@@ -495,6 +500,28 @@ static void schedule_run(struct http_server *server)
 		loop_timer_cancel(server->loop, &server->run_timer);
 	else
 		loop_timer_after(server->loop, &server->run_timer, (struct dur){(int64_t)least});
+	return least;
+}
+
+/* A chunk's head larger than MHD's buffer: it reads no further, gives nothing to us, and asks to
+ * run again at once for ever. */
+static bool is_stuck(const struct connection *connection)
+{
+	const struct http_request *request = connection->request;
+	char byte;
+	return request != NULL && request->begun && !request->handled && !connection->moved &&
+	       recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+static void end_stuck(struct http_server *server)
+{
+	for (struct connection *c = server->connections; c != NULL; c = c->next) {
+		if (is_stuck(c)) {
+			server->stats.refused_malformed++;
+			shutdown(c->fd, SHUT_RDWR);
+		}
+		c->moved = false;
+	}
 }
 
 static void run_daemons(struct http_server *server)
@@ -502,7 +529,12 @@ static void run_daemons(struct http_server *server)
 	for (int i = 0; i < 2; i++)
 		if (server->listeners[i].daemon != NULL)
 			MHD_run(server->listeners[i].daemon);
-	schedule_run(server);
+	if (schedule_run(server) > 0) {
+		server->runs_at_once = 0;
+	} else if (++server->runs_at_once == RUNS_AT_ONCE_LIMIT) {
+		server->runs_at_once = 0;
+		end_stuck(server);
+	}
 }
 
 static void run_timer_fired(struct loop_timer *timer, void *owner)

@@ -132,9 +132,12 @@ static void arm_uv_timer(struct loop *loop)
 	uv_timer_start(&loop->uv_timer, uv_timer_fired, wait_ms, 0);
 }
 
+/* What is due now: a timer that is set anew meanwhile waits, or sockets and workers would starve.
+ */
 static void fire_due(struct loop *loop)
 {
-	while (loop->heap.n > 0 && loop->heap.v[0]->due.ns <= clock_mono(loop->clock).ns) {
+	struct mono now = clock_mono(loop->clock);
+	while (loop->heap.n > 0 && loop->heap.v[0]->due.ns <= now.ns) {
 		struct loop_timer *timer = loop->heap.v[0];
 		heap_remove(loop, timer);
 		loop->timers_fired++;

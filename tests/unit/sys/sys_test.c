@@ -1,11 +1,14 @@
 /* The loop, files, and the HTTP server and client against each other. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -347,6 +350,42 @@ static void private_addresses_are_known_in_all_their_forms(void **state)
 	assert_false(http_address_read("/run/backline.sock", &address));
 }
 
+/* More than the server's buffer takes where only a chunk's size is expected. */
+static int send_endless_chunk_head(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(http_server_port(server)),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct buf bytes = BUF_INIT;
+	buf_puts(&bytes, "POST /x/z/y HTTP/1.1\r\nHost: localhost\r\n"
+			 "Transfer-Encoding: chunked\r\n\r\n5;");
+	for (int i = 0; i < 10000; i++)
+		buf_puts(&bytes, "0123456789");
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (const void *)&to, sizeof(to)), 0);
+	assert_int_equal(send(fd, bytes.data, bytes.length, 0), bytes.length);
+	buf_release(&bytes);
+	return fd;
+}
+
+static void a_body_that_cannot_go_on_is_ended_and_starves_nobody(void **state)
+{
+	(void)state;
+	char byte;
+	struct http_server_stats stats;
+	open_both();
+	int fd = send_endless_chunk_head();
+	for (int i = 0; i < 20; i++) {
+		struct outcome o = ask("/late", (struct http_call){.timeout = {2000}});
+		assert_string_equal(o.body, "late");
+	}
+	http_server_stats(server, &stats);
+	assert_int_equal(stats.refused_malformed, 1);
+	assert_true(recv(fd, &byte, 1, MSG_DONTWAIT) <= 0);
+	close(fd);
+	close_both();
+}
+
 /* ---- guards ---- */
 
 struct guard_case {
@@ -518,6 +557,7 @@ int main(void)
 		CASE(requests_are_routed_and_answered),
 		CASE(the_client_keeps_its_limits),
 		CASE(private_addresses_are_known_in_all_their_forms),
+		CASE(a_body_that_cannot_go_on_is_ended_and_starves_nobody),
 		CASE(malformed_requests_are_refused),
 		CASE(an_address_of_v6_is_named_in_brackets),
 		CASE(escapes_are_decoded_or_refused),
