@@ -64,9 +64,23 @@ static void connection_begins(struct http_server *server, struct MHD_Connection 
 	*context = connection;
 }
 
+static void free_request(struct http_request *request)
+{
+	request->connection->request = NULL;
+	if (request->response != NULL)
+		MHD_destroy_response(request->response);
+	buf_release(&request->body);
+	arena_release(&request->arena);
+	free(request->raw_uri);
+	free(request);
+}
+
 static void connection_ends(struct connection *connection)
 {
 	struct http_server *server = connection->server;
+	/* MHD tells the end of a request only when it told us its head */
+	if (connection->request != NULL)
+		free_request(connection->request);
 	loop_timer_cancel(server->loop, &connection->deadline);
 	if (connection->next != NULL)
 		connection->next->previous = connection->previous;
@@ -120,17 +134,10 @@ static void request_ends(void *context, struct MHD_Connection *mhd, void **reque
 	struct http_request *request = *request_context;
 	if (request == NULL)
 		return;
-	struct connection *connection = request->connection;
-	connection->request = NULL;
 	/* what comes next on a kept connection: its head within the idle time */
-	loop_timer_after(request->server->loop, &connection->deadline,
+	loop_timer_after(request->server->loop, &request->connection->deadline,
 			 (struct dur){IDLE_TIMEOUT_MS});
-	if (request->response != NULL)
-		MHD_destroy_response(request->response);
-	buf_release(&request->body);
-	arena_release(&request->arena);
-	free(request->raw_uri);
-	free(request);
+	free_request(request);
 	*request_context = NULL;
 }
 

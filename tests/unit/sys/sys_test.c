@@ -350,17 +350,16 @@ static void private_addresses_are_known_in_all_their_forms(void **state)
 	assert_false(http_address_read("/run/backline.sock", &address));
 }
 
-/* More than the server's buffer takes where only a chunk's size is expected. */
-static int send_endless_chunk_head(void)
+static int send_raw(const char *head, const char *filler, int times, const char *tail)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
 				 .sin_port = htons(http_server_port(server)),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct buf bytes = BUF_INIT;
-	buf_puts(&bytes, "POST /x/z/y HTTP/1.1\r\nHost: localhost\r\n"
-			 "Transfer-Encoding: chunked\r\n\r\n5;");
-	for (int i = 0; i < 10000; i++)
-		buf_puts(&bytes, "0123456789");
+	buf_puts(&bytes, head);
+	for (int i = 0; i < times; i++)
+		buf_puts(&bytes, filler);
+	buf_puts(&bytes, tail);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(fd, (const void *)&to, sizeof(to)), 0);
 	assert_int_equal(send(fd, bytes.data, bytes.length, 0), bytes.length);
@@ -374,7 +373,10 @@ static void a_body_that_cannot_go_on_is_ended_and_starves_nobody(void **state)
 	char byte;
 	struct http_server_stats stats;
 	open_both();
-	int fd = send_endless_chunk_head();
+	/* more than the server's buffer takes where only a chunk's size is expected */
+	int fd = send_raw("POST /x/z/y HTTP/1.1\r\nHost: localhost\r\n"
+			  "Transfer-Encoding: chunked\r\n\r\n5;",
+			  "0123456789", 10000, "");
 	for (int i = 0; i < 20; i++) {
 		struct outcome o = ask("/late", (struct http_call){.timeout = {2000}});
 		assert_string_equal(o.body, "late");
@@ -382,6 +384,18 @@ static void a_body_that_cannot_go_on_is_ended_and_starves_nobody(void **state)
 	http_server_stats(server, &stats);
 	assert_int_equal(stats.refused_malformed, 1);
 	assert_true(recv(fd, &byte, 1, MSG_DONTWAIT) <= 0);
+	close(fd);
+	close_both();
+}
+
+/* The sanitizer at the end tells what is left of it. */
+static void a_head_that_the_library_drops_leaves_nothing(void **state)
+{
+	(void)state;
+	open_both();
+	int fd = send_raw("GET /late HTTP/1.1\r\nHost: localhost\r\nCookie: ", "a=b; ", 3000,
+			  "\r\n\r\n");
+	assert_string_equal(ask("/late", (struct http_call){0}).body, "late");
 	close(fd);
 	close_both();
 }
@@ -558,6 +572,7 @@ int main(void)
 		CASE(the_client_keeps_its_limits),
 		CASE(private_addresses_are_known_in_all_their_forms),
 		CASE(a_body_that_cannot_go_on_is_ended_and_starves_nobody),
+		CASE(a_head_that_the_library_drops_leaves_nothing),
 		CASE(malformed_requests_are_refused),
 		CASE(an_address_of_v6_is_named_in_brackets),
 		CASE(escapes_are_decoded_or_refused),
