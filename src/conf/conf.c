@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 
+#include "base/map.h"
 #include "base/units.h"
 
 #define NODES_LIMIT 50000
@@ -102,11 +103,15 @@ static void build_map(struct builder *b, struct fy_node *from, struct conf_node 
 	node->entries = cx_array(b->cx, (size_t)(count < 0 ? 0 : count), sizeof(*node->entries));
 	void *state = NULL;
 	struct fy_node_pair *pair;
+	struct map seen = MAP_INIT; /* libfyaml would compare each key with all before it */
 	while (node->entries != NULL && (pair = fy_node_mapping_iterate(from, &state)) != NULL) {
 		struct conf_entry entry;
 		entry.key = key_of(b, node, fy_node_pair_key(pair), &entry.line, &entry.column);
 		if (entry.key.p == NULL)
 			continue;
+		if (map_put(&seen, entry.key, node) != NULL)
+			conf_tell(b->cx, b->report, entry.line, entry.column, NULL,
+				  "duplicate key");
 		entry.value =
 			build(b, fy_node_pair_value(pair), entry.line, entry.column, depth + 1);
 		if (!b->aliases || !str_is(entry.key, "<<"))
@@ -125,6 +130,7 @@ static void build_map(struct builder *b, struct fy_node *from, struct conf_node 
 		for (size_t k = 0; list->kind == CONF_LIST && k < list->item_count; k++)
 			merge(b, node, list->items[k]);
 	}
+	map_release(&seen);
 }
 
 static void build_list(struct builder *b, struct fy_node *from, struct conf_node *node, int depth)
@@ -230,8 +236,9 @@ static enum rc parse(struct cx *cx, struct str text, struct conf_report *report,
 	if (diag == NULL)
 		return cx_fail(cx, RC_INTERNAL, "could not start the YAML reader");
 	fy_diag_set_collect_errors(diag, true);
-	struct fy_parse_cfg config = {
-		.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG | FYPCF_DEFAULT_PARSE, .diag = diag};
+	struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
+					       FYPCF_DEFAULT_PARSE | FYPCF_ALLOW_DUPLICATE_KEYS,
+				      .diag = diag};
 	struct fy_document *document = fy_document_build_from_string(&config, text.p, text.n);
 	if (document == NULL) {
 		tell_syntax(cx, diag, report);

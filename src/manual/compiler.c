@@ -122,14 +122,6 @@ bool compiler_under(const struct mark *mark, const char *words)
 	return false;
 }
 
-static bool id_is_taken(const struct compiler *c, const char *id)
-{
-	for (size_t i = 0; i < c->promises.n; i++)
-		if (strcmp(c->promises.v[i].id, id) == 0)
-			return true;
-	return false;
-}
-
 /* Slugs of the heading path, of the list items around, and of the key. */
 static const char *promise_id(struct compiler *c, const struct mark *mark, struct str key)
 {
@@ -146,8 +138,13 @@ static const char *promise_id(struct compiler *c, const struct mark *mark, struc
 	}
 	buf_put_str(&id, str_slug(c->cx->arena, key));
 	const char *made = compiler_text(c, buf_str(&id));
-	for (int again = 2; id_is_taken(c, made); again++)
-		made = compiler_format(c, STR_FMT "-%d", STR_ARG(buf_str(&id)), again);
+	while (map_get(&c->promise_ids, str_of(made)) != NULL) {
+		uintptr_t again = (uintptr_t)map_get(&c->promise_ids, buf_str(&id)) + 1;
+		map_put(&c->promise_ids, buf_str(&id), (void *)again);
+		made = compiler_format(c, STR_FMT "-%d", STR_ARG(buf_str(&id)), (int)again);
+	}
+	if (made[0] != '\0') /* the budget is out: the compile fails */
+		map_put(&c->promise_ids, str_of(made), (void *)1);
 	buf_release(&id);
 	return made;
 }
@@ -174,7 +171,6 @@ size_t compiler_promise(struct compiler *c, enum promise_kind kind, const struct
 		.index = index,
 	};
 	buf_release(&heading);
-	/* the empty id of this one collides with none */
 	promise->id = promise_id(c, mark, key);
 	return index;
 }
@@ -348,6 +344,7 @@ enum rc manual_compile(struct cx *cx, const struct manual_input *input,
 	CHECK(plan->contacts != NULL && plan->components != NULL && plan->people != NULL &&
 	      plan->oncalls != NULL);
 	enum rc rc = compile_parts(&c);
+	map_release(&c.promise_ids);
 	if (rc != RC_OK) {
 		plan_unref(&plan);
 		return rc;

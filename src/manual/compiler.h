@@ -3,6 +3,7 @@
 #ifndef MANUAL_COMPILER_H
 #define MANUAL_COMPILER_H
 
+#include "base/map.h"
 #include "kinds/kinds.h"
 #include "manual/manual.h"
 
@@ -47,6 +48,7 @@ struct compiler {
 	struct diagnostics *diagnostics;
 	struct marks marks;
 	VEC(struct promise) promises;
+	struct map promise_ids; /* each with the highest number that stands behind it */
 	VEC(struct threshold) thresholds;
 	VEC(struct severity) severities;
 	VEC(struct role) roles;

@@ -376,6 +376,32 @@ static void what_is_wrong_is_said_where_it_stands(void **state)
 	}
 }
 
+/* It is compiled on the loop: what is quadratic in the file's size would stop the paging. */
+static void a_large_manual_compiles_in_its_time(void **state)
+{
+	(void)state;
+	struct buf document = BUF_INIT, site = BUF_INIT;
+	buf_puts(&document, "# M\n\n## A\n\n```bash\n");
+	for (int i = 0; i < 200000; i++)
+		buf_puts(&document, "X=1\n");
+	buf_puts(&document, "```\n");
+	buf_puts(&site, "people:\n");
+	for (int i = 0; i < 100000; i++)
+		buf_printf(&site, "  p%d: 1\n", i);
+	struct mono begun = clock_mono(clock_real());
+	struct manual_input input = {.document_path = "manual.md", .document = buf_str(&document)};
+	struct plan *plan;
+	if (manual_compile(&cx, &input, &diagnostics, &plan) == RC_OK)
+		plan_unref(&plan);
+	input.document = STR("# M\n");
+	input.site_path = "site.yaml";
+	input.site = buf_str(&site);
+	assert_int_equal(manual_compile(&cx, &input, &diagnostics, &plan), RC_LIMIT);
+	assert_true(clock_mono(clock_real()).ns - begun.ns < 20LL * 1000000000);
+	buf_release(&document);
+	buf_release(&site);
+}
+
 static void escalation_to_nobody_is_an_error_with_a_site(void **state)
 {
 	(void)state;
@@ -517,6 +543,7 @@ int main(void)
 		CASE(a_changed_channel_changes_the_plan),
 		CASE(a_second_manual_compiles),
 		CASE(what_is_wrong_is_said_where_it_stands),
+		CASE(a_large_manual_compiles_in_its_time),
 		CASE(escalation_to_nobody_is_an_error_with_a_site),
 		CASE(no_step_of_an_escalation_is_left_out),
 		CASE(an_address_ends_without_a_slash_and_no_time_is_a_time),
