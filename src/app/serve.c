@@ -156,12 +156,12 @@ static enum rc read_input(struct cx *cx, const struct app *app, struct manual_in
 				     .require_site = app->site_path != NULL};
 	if (app->manual_path != NULL) {
 		out->document_path = app->manual_path;
-		TRY(file_read(cx, app->manual_path, INPUT_LIMIT_BYTES, &out->document));
+		TRY(file_read_regular(cx, app->manual_path, INPUT_LIMIT_BYTES, &out->document));
 	}
 	if (app->prometheus_path != NULL && app->manual_path == NULL)
 		out->document = STR(""); /* nothing but what the configuration names */
 	if (app->site_path != NULL)
-		return file_read(cx, app->site_path, INPUT_LIMIT_BYTES, &out->site);
+		return file_read_regular(cx, app->site_path, INPUT_LIMIT_BYTES, &out->site);
 	if (app->manual_path == NULL && app->prometheus_path == NULL) {
 		out->site_path = "embedded site";
 		out->site = manual_embedded_site();

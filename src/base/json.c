@@ -53,16 +53,6 @@ void json_end_array(struct json *json)
 	close_level(json, ']');
 }
 
-/* Length of the valid UTF-8 sequence at p, or 0. */
-static size_t sequence_length(const char *p, size_t available)
-{
-	unsigned char lead = (unsigned char)p[0];
-	size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-	if (length > available || !str_utf8_valid(str_make(p, length)))
-		return 0;
-	return length;
-}
-
 static void put_escaped(struct buf *out, unsigned char c)
 {
 	switch (c) {
@@ -92,7 +82,7 @@ static void put_quoted(struct buf *out, struct str value)
 	size_t plain = 0; /* start of the run that needs no escape */
 	for (size_t i = 0; i < value.n;) {
 		unsigned char c = (unsigned char)value.p[i];
-		size_t length = sequence_length(value.p + i, value.n - i);
+		size_t length = str_utf8_sequence(str_skip(value, i));
 		if (length > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
 			i += length;
 			continue;

@@ -124,27 +124,50 @@ bool str_to_double(struct str s, double *out)
 	return end == text + s.n;
 }
 
+size_t str_utf8_sequence(struct str s)
+{
+	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+	const unsigned char *p = (const unsigned char *)s.p;
+	if (s.n == 0 || p[0] < 0x80)
+		return s.n == 0 ? 0 : 1;
+	size_t more = p[0] >= 0xf0 ? 3 : p[0] >= 0xe0 ? 2 : 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4 || s.n <= more)
+		return 0;
+	uint32_t code = p[0] & (0x3fU >> more);
+	for (size_t i = 1; i <= more; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3fU);
+	}
+	bool fine = code >= least[more] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+	return fine ? more + 1 : 0;
+}
+
+size_t str_utf8_prefix(struct str s)
+{
+	size_t at = 0, length = 1;
+	while (at < s.n && length > 0) {
+		length = str_utf8_sequence(str_skip(s, at));
+		at += length;
+	}
+	return at;
+}
+
 bool str_utf8_valid(struct str s)
 {
-	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
-	while (p < end) {
-		unsigned char lead = *p++;
-		if (lead < 0x80)
-			continue;
-		int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-		if (lead < 0xc2 || lead > 0xf4 || end - p < more)
-			return false;
-		uint32_t code = lead & (0x3fU >> more);
-		for (int i = 0; i < more; i++) {
-			if ((*p & 0xc0) != 0x80)
-				return false;
-			code = code << 6 | (*p++ & 0x3fU);
+	return str_utf8_prefix(s) == s.n;
+}
+
+void str_place(struct str text, size_t offset, int *line, int *column)
+{
+	size_t begin = 0;
+	*line = 1;
+	for (size_t i = 0; i < offset && i < text.n; i++)
+		if (text.p[i] == '\n') {
+			++*line;
+			begin = i + 1;
 		}
-		static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-		if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-			return false;
-	}
-	return true;
+	*column = (int)(offset - begin) + 1;
 }
 
 uint64_t str_hash(struct str s)

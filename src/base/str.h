@@ -50,6 +50,10 @@ bool str_split(struct str *rest, char separator, struct str *piece);
 bool str_to_i64(struct str s, int64_t *out);
 bool str_to_double(struct str s, double *out); /* also Inf, NaN, hex floats; locale "C" */
 bool str_utf8_valid(struct str s);
+size_t str_utf8_sequence(struct str s); /* bytes of the first character; 0 when it is none */
+size_t str_utf8_prefix(struct str s);   /* bytes that are valid, from the start */
+/* Line and column (in bytes), from 1, of the byte at `offset`. */
+void str_place(struct str text, size_t offset, int *line, int *column);
 uint64_t str_hash(struct str s); /* XXH3, stable across runs */
 /* NUL-terminated copies. NULL when the arena is exhausted. */
 char *str_dup(struct arena *arena, struct str s);

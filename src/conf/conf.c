@@ -1,16 +1,13 @@
 /* YAML by libfyaml, keys by tables. */
 #include "conf/conf.h"
 
-#include <errno.h>
 #include <libfyaml.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#include <fcntl.h>
 
 #include "base/map.h"
 #include "base/units.h"
+#include "sys/file.h"
 
 #define NODES_LIMIT 50000
 #define NODES_LIMIT_FOREIGN 1000000
@@ -218,17 +215,54 @@ static bool is_blank(struct str text)
 	return true;
 }
 
+static bool is_text(struct cx *cx, struct conf_report *report, struct str text)
+{
+	size_t fine = str_utf8_prefix(text);
+	const char *nul = memchr(text.p, '\0', text.n);
+	int line, column;
+	if (nul != NULL && (size_t)(nul - text.p) < fine)
+		fine = (size_t)(nul - text.p);
+	if (fine == text.n)
+		return true;
+	str_place(text, fine, &line, &column);
+	conf_tell(cx, report, line, column, "Save the file as UTF-8.",
+		  "the file is not UTF-8 text");
+	return false;
+}
+
+/* What stands behind a second `---` would otherwise be left out without a word. */
+static void read_documents(struct builder *b, struct fy_parser *parser, struct fy_diag *diag,
+			   struct conf_node **out)
+{
+	struct fy_document *first = fy_parse_load_document(parser), *second = NULL;
+	if (first != NULL) {
+		*out = build(b, fy_document_root(first), 1, 1, 0);
+		second = fy_parse_load_document(parser);
+	}
+	if (second != NULL) {
+		int line = 1, column = 1;
+		if (fy_document_root(second) != NULL)
+			place_of(fy_document_root(second), &line, &column);
+		conf_tell(b->cx, b->report, line, column, "Take the line `---` out.",
+			  "a second document begins here");
+	} else if (first == NULL || fy_diag_got_error(diag)) {
+		tell_syntax(b->cx, diag, b->report);
+		*out = NULL;
+	}
+	if (second != NULL)
+		fy_parse_document_destroy(parser, second);
+	if (first != NULL)
+		fy_parse_document_destroy(parser, first);
+}
+
 static enum rc parse(struct cx *cx, struct str text, struct conf_report *report, bool foreign,
 		     struct conf_node **out)
 {
 	*out = NULL;
 	if (is_blank(text))
 		return RC_OK;
-	if (!str_utf8_valid(text) || memchr(text.p, '\0', text.n) != NULL) {
-		conf_tell(cx, report, 1, 1, "Save the file as UTF-8.",
-			  "the file is not UTF-8 text");
+	if (!is_text(cx, report, text))
 		return RC_OK;
-	}
 	struct fy_diag_cfg diag_config;
 	fy_diag_cfg_default(&diag_config);
 	diag_config.fp = NULL;
@@ -239,17 +273,16 @@ static enum rc parse(struct cx *cx, struct str text, struct conf_report *report,
 	struct fy_parse_cfg config = {.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
 					       FYPCF_DEFAULT_PARSE | FYPCF_ALLOW_DUPLICATE_KEYS,
 				      .diag = diag};
-	struct fy_document *document = fy_document_build_from_string(&config, text.p, text.n);
-	if (document == NULL) {
+	struct builder b = {.cx = cx,
+			    .report = report,
+			    .limit = foreign ? NODES_LIMIT_FOREIGN : NODES_LIMIT,
+			    .aliases = foreign};
+	struct fy_parser *parser = fy_parser_create(&config);
+	if (parser != NULL && fy_parser_set_string(parser, text.p, text.n) == 0)
+		read_documents(&b, parser, diag, out);
+	else
 		tell_syntax(cx, diag, report);
-	} else {
-		struct builder b = {.cx = cx,
-				    .report = report,
-				    .limit = foreign ? NODES_LIMIT_FOREIGN : NODES_LIMIT,
-				    .aliases = foreign};
-		*out = build(&b, fy_document_root(document), 1, 1, 0);
-		fy_document_destroy(document);
-	}
+	fy_parser_destroy(parser);
 	fy_diag_destroy(diag);
 	return cx->arena->exhausted ? cx_fail(cx, RC_LIMIT, "the file needs too much memory")
 				    : RC_OK;
@@ -320,22 +353,16 @@ static void wrong(struct reading *r, const char *hint, const char *what)
 
 static bool read_secret_file(struct reading *r, const char *path, struct buf *out)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char bytes[4096];
-	ssize_t got = -1;
-	if (fd >= 0) {
-		while ((got = read(fd, bytes, sizeof(bytes))) > 0 &&
-		       out->length < SECRET_LIMIT_BYTES)
-			buf_put(out, bytes, (size_t)got);
-		close(fd);
-	}
-	if (got < 0) {
-		char *what = cx_printf(r->cx, "names a secret that cannot be read: '%s': %s", path,
-				       strerror(errno));
+	struct str text;
+	if (file_read_regular(r->cx, path, SECRET_LIMIT_BYTES, &text) != RC_OK) {
+		char *what = cx_printf(r->cx, "names a secret that cannot be read: %s",
+				       cx_message(r->cx));
+		cx_clear(r->cx);
 		wrong(r, "The file must be readable by the user Backline runs as.",
 		      what == NULL ? "names a secret that cannot be read" : what);
 		return false;
 	}
+	buf_put_str(out, text);
 	while (out->length > 0 &&
 	       (out->data[out->length - 1] == '\n' || out->data[out->length - 1] == '\r'))
 		out->data[--out->length] = '\0';
@@ -350,6 +377,9 @@ static const char *read_secret(struct reading *r, struct str text)
 		ptrdiff_t at = str_find(text, STR("${")), end = -1;
 		if (at >= 0)
 			end = str_find(str_skip(text, (size_t)at), STR("}"));
+		if (at >= 0 && end < 0)
+			wrong(r, "There are ${env:NAME} and ${file:PATH}.",
+			      "has a reference without its '}'");
 		if (at < 0 || end < 0) {
 			buf_put_str(&out, text);
 			break;

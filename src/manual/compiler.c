@@ -9,6 +9,8 @@
 
 #define PLAN_MAGIC 0x91a40001U
 #define PLAN_BUDGET_BYTES (64 << 20)
+#define QUOTED_BYTES 160
+#define TOLD_LIMIT 1000 /* nobody reads more; each costs a look for its line */
 
 struct counted_plan {
 	struct plan plan; /* first: a plan's address is its own */
@@ -53,12 +55,53 @@ static struct str line_of(struct str file, int wanted)
 	return str_make(NULL, 0);
 }
 
+/* YAML's columns count characters, Markdown's count bytes. */
+static size_t byte_of(struct str line, struct place place)
+{
+	size_t wanted = place.column < 1 ? 0 : (size_t)place.column - 1, at = 0;
+	if (place.file == MANUAL_DOCUMENT)
+		return wanted < line.n ? wanted : line.n;
+	for (size_t i = 0; i < wanted && at < line.n; i++)
+		do
+			at++;
+		while (at < line.n && (line.p[at] & 0xc0) == 0x80);
+	return at;
+}
+
+/* A line may be megabytes, or hold what moves a terminal's cursor. */
+static void quote(struct compiler *c, struct str line, struct diagnostic *d)
+{
+	struct buf text = BUF_INIT;
+	size_t at = byte_of(line, d->place),
+	       from = at > QUOTED_BYTES / 2 ? at - QUOTED_BYTES / 2 : 0;
+	while (from > 0 && (line.p[from] & 0xc0) == 0x80)
+		from--;
+	buf_puts(&text, from > 0 ? "..." : "");
+	d->caret = text.length + at - from;
+	struct str rest = str_skip(line, from);
+	while (rest.n > 0 && text.length < QUOTED_BYTES) {
+		size_t length = str_utf8_sequence(rest);
+		bool shown = length > 1 || (length == 1 && (rest.p[0] >= ' ' || rest.p[0] == '	'));
+		if (shown && rest.p[0] != '')
+			buf_put(&text, rest.p, length);
+		else
+			buf_putc(&text, '?');
+		rest = str_skip(rest, length == 0 ? 1 : length);
+	}
+	buf_puts(&text, rest.n > 0 ? "..." : "");
+	d->quoted = str_dup(c->cx->arena, buf_str(&text));
+	buf_release(&text);
+}
+
 static void diagnose(struct compiler *c, bool is_error, struct place place, const char *hint,
 		     const char *format, va_list args) PRINTF_LIKE(5, 0);
 
 static void diagnose(struct compiler *c, bool is_error, struct place place, const char *hint,
 		     const char *format, va_list args)
 {
+	c->diagnostics->errors += is_error;
+	if (c->diagnostics->list.n == TOLD_LIMIT)
+		return;
 	struct diagnostic *d = vec_add(c->cx, &c->diagnostics->list);
 	if (d == NULL)
 		return; /* the budget's error is the compile's */
@@ -69,12 +112,12 @@ static void diagnose(struct compiler *c, bool is_error, struct place place, cons
 	d->hint = hint == NULL ? NULL : str_dup(c->cx->arena, str_of(hint));
 	d->path = in_document ? c->input->document_path : c->input->site_path;
 	d->message = arena_vprintf(c->cx->arena, format, args);
-	d->quoted = line.p == NULL ? NULL : str_dup(c->cx->arena, line);
+	if (line.p != NULL)
+		quote(c, line, d);
 	if (d->path == NULL)
 		d->path = "(none)";
 	if (d->message == NULL)
 		d->message = "out of memory";
-	c->diagnostics->errors += is_error;
 }
 
 void compiler_error(struct compiler *c, struct place place, const char *hint, const char *format,
@@ -273,8 +316,24 @@ static void point_to_promises(struct plan *plan, const struct resolver *r)
 		resolve(r, &plan->duties[i].promise);
 }
 
+static enum rc does_not_compile(struct compiler *c)
+{
+	size_t errors = c->diagnostics->errors;
+	return cx_fail(c->cx, RC_INVALID, "'%s' does not compile: %zu error%s%s",
+		       c->input->document_path, errors, errors == 1 ? "" : "s",
+		       c->diagnostics->list.n == TOLD_LIMIT ? ", not all are told" : "");
+}
+
 static enum rc compile_parts(struct compiler *c)
 {
+	struct str document = c->input->document;
+	size_t valid = str_utf8_prefix(document);
+	if (valid < document.n) {
+		struct place place = {.file = MANUAL_DOCUMENT};
+		str_place(document, valid, &place.line, &place.column);
+		compiler_error(c, place, "Save the file as UTF-8.", "the file is not UTF-8 text");
+		return does_not_compile(c);
+	}
 	TRY(compiler_read_document(c));
 	form_thresholds(c);
 	form_severities(c);
@@ -287,6 +346,8 @@ static enum rc compile_parts(struct compiler *c)
 	form_scripts(c);
 	form_items(c);
 	TRY(compiler_read_site(c));
+	if (c->site_unreadable)
+		return does_not_compile(c);
 	keep_lists(c);
 	c->plan->promises = keep(c, c->promises.v, c->promises.n, sizeof(*c->promises.v));
 	c->plan->promise_count = c->promises.n;
@@ -300,11 +361,7 @@ static enum rc compile_parts(struct compiler *c)
 	if (c->plan_cx.arena->exhausted || c->cx->arena->exhausted)
 		return cx_fail(c->cx, RC_LIMIT, "the manual needs more than %d bytes",
 			       PLAN_BUDGET_BYTES);
-	if (c->diagnostics->errors > 0)
-		return cx_fail(c->cx, RC_INVALID, "'%s' does not compile: %zu error%s",
-			       c->input->document_path, c->diagnostics->errors,
-			       c->diagnostics->errors == 1 ? "" : "s");
-	return RC_OK;
+	return c->diagnostics->errors > 0 ? does_not_compile(c) : RC_OK;
 }
 
 enum rc manual_compile(struct cx *cx, const struct manual_input *input,
@@ -312,8 +369,6 @@ enum rc manual_compile(struct cx *cx, const struct manual_input *input,
 {
 	static uint64_t generations;
 	*out = NULL;
-	if (!str_utf8_valid(input->document))
-		return cx_fail(cx, RC_INVALID, "'%s' is not UTF-8", input->document_path);
 	struct counted_plan *made = heap_alloc(sizeof(*made));
 	arena_init(&made->arena, PLAN_BUDGET_BYTES);
 	made->references = 1;

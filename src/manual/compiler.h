@@ -60,6 +60,7 @@ struct compiler {
 	VEC(struct checklist) checklists;
 	VEC(struct change_category) changes;
 	/* pointed to while they still grow, so these stand in place: see COMPILER_*_LIMIT */
+	bool site_unreadable; /* told; names that it binds are unknown, not missing */
 	struct dur scrape_interval, evaluate_interval;
 	struct dur
 		repage_after; /* as the policy says; -1: as it is read where the manual is silent */

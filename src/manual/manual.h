@@ -25,7 +25,8 @@ struct diagnostic {
 	struct place place;
 	const char *path; /* file as the user named it */
 	const char *message;
-	const char *quoted; /* the line's text; NULL none */
+	const char *quoted; /* the line, or what of it is around the place; NULL none */
+	size_t caret;       /* byte of `quoted` that is meant */
 	const char *hint;   /* NULL none */
 };
 

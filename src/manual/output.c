@@ -18,8 +18,9 @@ void manual_print_diagnostic(struct buf *out, const struct diagnostic *d, bool c
 	if (d->quoted != NULL) {
 		buf_printf(out, "    %s\n    ", d->quoted);
 		/* tabs stay tabs, so that the caret stands below its column */
-		for (int i = 1; i < d->place.column && d->quoted[i - 1] != '\0'; i++)
-			buf_putc(out, d->quoted[i - 1] == '\t' ? '\t' : ' ');
+		for (size_t i = 0; i < d->caret && d->quoted[i] != '\0'; i++)
+			if ((d->quoted[i] & 0xc0) != 0x80)
+				buf_putc(out, d->quoted[i] == '\t' ? '\t' : ' ');
 		buf_printf(out, "%s^%s\n", or_empty(colour, "\033[1;32m"),
 			   or_empty(colour, "\033[0m"));
 	}

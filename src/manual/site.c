@@ -641,6 +641,7 @@ enum rc compiler_read_site(struct compiler *c)
 		return RC_OK;
 	TRY(conf_parse(&c->plan_cx, c->input->site, &r.report, &root));
 	TRY(READ(&r, root, "the site file", site_keys, &site));
+	c->site_unreadable = r.report.count > 0 && (root == NULL || root->kind != CONF_MAP);
 	if (site.name != NULL)
 		c->plan->site_name = site.name;
 	c->plan->public_url = read_public_url(&r, site.public_url);

@@ -49,13 +49,28 @@ static enum rc read_all(struct cx *cx, int fd, const char *path, size_t limit_by
 	}
 }
 
-enum rc file_read(struct cx *cx, const char *path, size_t limit_bytes, struct str *out)
+static enum rc check_regular(struct cx *cx, int fd, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	if (fstat(fd, &status) != 0)
+		return cx_fail_os(cx, code_of_errno(), "could not read '%s'", path);
+	if (S_ISREG(status.st_mode))
+		return RC_OK;
+	return cx_fail(cx, RC_INVALID, "could not read '%s': it is %s", path,
+		       S_ISDIR(status.st_mode) ? "a directory" : "not a regular file");
+}
+
+static enum rc read_file(struct cx *cx, const char *path, size_t limit_bytes, bool may_wait,
+			 struct str *out)
+{
+	/* without O_NONBLOCK the opening itself would wait for a pipe's writer */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (may_wait ? 0 : O_NONBLOCK));
 	if (fd < 0)
 		return cx_fail_os(cx, code_of_errno(), "could not open '%s'", path);
 	struct buf bytes = BUF_INIT;
-	enum rc rc = read_all(cx, fd, path, limit_bytes, &bytes);
+	enum rc rc = may_wait ? RC_OK : check_regular(cx, fd, path);
+	if (rc == RC_OK)
+		rc = read_all(cx, fd, path, limit_bytes, &bytes);
 	close(fd);
 	if (rc == RC_OK) {
 		*out = cx_str(cx, buf_str(&bytes));
@@ -63,6 +78,16 @@ enum rc file_read(struct cx *cx, const char *path, size_t limit_bytes, struct st
 	}
 	buf_release(&bytes);
 	return rc;
+}
+
+enum rc file_read(struct cx *cx, const char *path, size_t limit_bytes, struct str *out)
+{
+	return read_file(cx, path, limit_bytes, true, out);
+}
+
+enum rc file_read_regular(struct cx *cx, const char *path, size_t limit_bytes, struct str *out)
+{
+	return read_file(cx, path, limit_bytes, false, out);
 }
 
 enum rc file_write_all(struct cx *cx, int fd, const void *bytes, size_t length)

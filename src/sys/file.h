@@ -8,6 +8,9 @@
 
 /* The whole file into cx->arena, NUL-terminated; RC_TOO_LARGE above limit_bytes, RC_NOT_FOUND. */
 enum rc file_read(struct cx *cx, const char *path, size_t limit_bytes, struct str *out) NODISCARD;
+/* The same of regular files only: for the loop, which must not wait for a pipe's writer. */
+enum rc file_read_regular(struct cx *cx, const char *path, size_t limit_bytes,
+			  struct str *out) NODISCARD;
 /* Writes a temporary file beside it, syncs, renames, syncs the directory. */
 enum rc file_write_atomic(struct cx *cx, const char *path, struct str bytes, mode_t mode) NODISCARD;
 /* Like mkdir -p. */

@@ -316,7 +316,16 @@ static const struct bad bads[] = {
 	{"# M\n", "components:\n  a: { kind: postgres, dsn: '${env:NO_SUCH_VARIABLE}' }\n",
 	 "'dsn' names a secret that is not set: $NO_SUCH_VARIABLE"},
 	{"# M\n", "components:\n  a: { kind: postgres, dsn: '${file:/no/such}' }\n",
-	 "'dsn' names a secret that cannot be read: '/no/such': No such file or directory"},
+	 "'dsn' names a secret that cannot be read: could not open '/no/such': No such file or "
+	 "directory"},
+	{"# M\n", "components:\n  a: { kind: postgres, dsn: '${file:/dev/zero}' }\n",
+	 "'dsn' names a secret that cannot be read: could not read '/dev/zero': it is not a "
+	 "regular "
+	 "file"},
+	{"# M\n", "components:\n  a: { kind: postgres, dsn: '${env:X' }\n",
+	 "'dsn' has a reference without its '}'"},
+	{"# M\n", "site: a\n---\nsite: b\n", "a second document begins here"},
+	{"# M\n", "site: a\n---\n- [\n", NULL},
 	{TABLE "| CPU Usage | > 70% | > 90% | Resource |\n\n```backline\npeople: { a: b }\n```\n",
 	 NULL, "unknown key 'people' in a backline block"},
 	{TABLE
@@ -377,6 +386,52 @@ static void what_is_wrong_is_said_where_it_stands(void **state)
 }
 
 /* It is compiled on the loop: what is quadratic in the file's size would stop the paging. */
+static const struct diagnostic *only_diagnostic(struct str document, struct str site)
+{
+	struct plan *plan;
+	struct manual_input input = {.document_path = "m",
+				     .document = document,
+				     .site_path = "s",
+				     .site = site,
+				     .require_site = true};
+	diagnostics = (struct diagnostics){0};
+	assert_int_equal(manual_compile(&cx, &input, &diagnostics, &plan), RC_INVALID);
+	assert_int_equal(diagnostics.list.n, 1);
+	return &diagnostics.list.v[0];
+}
+
+static void an_unreadable_file_is_one_error_with_its_place(void **state)
+{
+	(void)state;
+	const struct diagnostic *d = only_diagnostic(STR("# M\n\n\x1b[m \xff x\n"), STR(""));
+	assert_int_equal(d->place.line, 3);
+	assert_int_equal(d->place.column, 5);
+	assert_string_equal(d->quoted, "?[m ? x");
+	/* who is bound by a site file that cannot be read is unknown, not missing */
+	d = only_diagnostic(read_document(TUNETON), STR("site: x\nb: \xe2\x82\n"));
+	assert_int_equal(d->place.line, 2);
+	assert_int_equal(d->place.column, 4);
+	d = only_diagnostic(read_document(TUNETON), STR("site: [\n"));
+	assert_string_equal(d->path, "s");
+}
+
+static void a_long_line_is_quoted_around_its_place(void **state)
+{
+	(void)state;
+	struct buf site = BUF_INIT, shown = BUF_INIT;
+	buf_puts(&site, "people: { ");
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&site, "\xc3\xa4%d: {}, ", i);
+	buf_puts(&site, "b: { emial: x } }\n");
+	const struct diagnostic *d = only_diagnostic(STR("# M\n"), buf_str(&site));
+	assert_true(strlen(d->quoted) < 200);
+	assert_memory_equal(d->quoted + d->caret, "emial: x", 8);
+	manual_print_diagnostic(&shown, d, false);
+	assert_non_null(strstr(shown.data, "    ..."));
+	buf_release(&site);
+	buf_release(&shown);
+}
+
 static void a_large_manual_compiles_in_its_time(void **state)
 {
 	(void)state;
@@ -543,6 +598,8 @@ int main(void)
 		CASE(a_changed_channel_changes_the_plan),
 		CASE(a_second_manual_compiles),
 		CASE(what_is_wrong_is_said_where_it_stands),
+		CASE(an_unreadable_file_is_one_error_with_its_place),
+		CASE(a_long_line_is_quoted_around_its_place),
 		CASE(a_large_manual_compiles_in_its_time),
 		CASE(escalation_to_nobody_is_an_error_with_a_site),
 		CASE(no_step_of_an_escalation_is_left_out),

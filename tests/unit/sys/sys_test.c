@@ -143,6 +143,17 @@ static void files_are_replaced_whole(void **state)
 	assert_int_equal(file_write_atomic(&cx, bad, STR("x"), 0600), RC_NOT_FOUND);
 }
 
+static void a_pipe_is_not_waited_for(void **state)
+{
+	(void)state;
+	struct str text;
+	char *path = file_join(&cx, scratch, "pipe");
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(file_read_regular(&cx, path, 100, &text), RC_INVALID);
+	assert_int_equal(file_read_regular(&cx, scratch, 100, &text), RC_INVALID);
+	assert_non_null(strstr(cx_message(&cx), "it is a directory"));
+}
+
 static void on_change(void *context)
 {
 	(*(int *)context)++;
@@ -567,6 +578,7 @@ int main(void)
 		CASE(timers_fire_in_order_of_the_virtual_clock),
 		CASE(jobs_complete_on_the_loop_and_may_be_posted_again),
 		CASE(files_are_replaced_whole),
+		CASE(a_pipe_is_not_waited_for),
 		CASE(a_rename_into_place_is_seen),
 		CASE(requests_are_routed_and_answered),
 		CASE(the_client_keeps_its_limits),
