@@ -10,11 +10,20 @@ static const char *or_empty(bool colour, const char *code)
 	return colour ? code : "";
 }
 
+/* What stands in a file must not steer the terminal. */
+static void put_shown(struct buf *out, const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++)
+		buf_putc(out, (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c);
+}
+
 void manual_print_diagnostic(struct buf *out, const struct diagnostic *d, bool colour)
 {
-	buf_printf(out, "%s:%d:%d: %s%s:%s %s\n", d->path, d->place.line, d->place.column,
+	buf_printf(out, "%s:%d:%d: %s%s:%s ", d->path, d->place.line, d->place.column,
 		   or_empty(colour, d->is_error ? "\033[1;31m" : "\033[1;33m"),
-		   d->is_error ? "error" : "warning", or_empty(colour, "\033[0m"), d->message);
+		   d->is_error ? "error" : "warning", or_empty(colour, "\033[0m"));
+	put_shown(out, d->message);
+	buf_putc(out, '\n');
 	if (d->quoted != NULL) {
 		buf_printf(out, "    %s\n    ", d->quoted);
 		/* tabs stay tabs, so that the caret stands below its column */
@@ -75,7 +84,8 @@ static void put_counts(struct buf *out, const struct plan *plan)
 		counts[plan->promises[i].kind]++;
 		missing += plan->promises[i].missing != NULL;
 	}
-	buf_printf(out, "\n%zu promises", plan->promise_count);
+	buf_printf(out, "\n%zu promise%s", plan->promise_count,
+		   plan->promise_count == 1 ? "" : "s");
 	const char *separator = ": ";
 	for (int k = 0; k < PROMISE_KINDS; k++) {
 		if (counts[k] == 0)
@@ -95,16 +105,19 @@ void manual_promises_text(struct buf *out, const struct plan *plan, bool colour,
 		const struct promise *p = &plan->promises[i];
 		if (strcmp(heading, p->heading) != 0) {
 			heading = p->heading;
-			buf_printf(out, "%s%s%s%s\n", i == 0 ? "" : "\n",
-				   or_empty(colour, "\033[1m"), heading,
-				   or_empty(colour, "\033[0m"));
+			buf_printf(out, "%s%s", i == 0 ? "" : "\n", or_empty(colour, "\033[1m"));
+			put_shown(out, heading);
+			buf_printf(out, "%s\n", or_empty(colour, "\033[0m"));
 		}
-		buf_printf(out, "%6d  %-12s %-8s %s\n", p->place.line, promise_kind_name(p->kind),
-			   promise_proof_name(p->proof), p->text);
-		if (p->missing != NULL)
-			buf_printf(out, "%*s%smissing: %s%s\n", 30, "",
-				   or_empty(colour, "\033[33m"), p->missing,
-				   or_empty(colour, "\033[0m"));
+		buf_printf(out, "%6d  %-12s %-8s ", p->place.line, promise_kind_name(p->kind),
+			   promise_proof_name(p->proof));
+		put_shown(out, p->text);
+		buf_putc(out, '\n');
+		if (p->missing == NULL)
+			continue;
+		buf_printf(out, "%*s%smissing: ", 30, "", or_empty(colour, "\033[33m"));
+		put_shown(out, p->missing);
+		buf_printf(out, "%s\n", or_empty(colour, "\033[0m"));
 	}
 	put_counts(out, plan);
 }

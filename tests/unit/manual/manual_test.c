@@ -432,6 +432,19 @@ static void a_long_line_is_quoted_around_its_place(void **state)
 	buf_release(&shown);
 }
 
+static void what_stands_in_the_manual_does_not_steer_the_terminal(void **state)
+{
+	(void)state;
+	struct buf shown = BUF_INIT;
+	struct plan *plan = compile(STR("# M\n\n## A\x1b]0;x\x07\n\n- **K\x1b[31m**: y\n"), NULL);
+	assert_non_null(plan);
+	manual_promises_text(&shown, plan, false, 80);
+	assert_null(memchr(shown.data, 0x1b, shown.length));
+	assert_non_null(strstr(shown.data, "K [31m: y"));
+	buf_release(&shown);
+	plan_unref(&plan);
+}
+
 static void a_large_manual_compiles_in_its_time(void **state)
 {
 	(void)state;
@@ -600,6 +613,7 @@ int main(void)
 		CASE(what_is_wrong_is_said_where_it_stands),
 		CASE(an_unreadable_file_is_one_error_with_its_place),
 		CASE(a_long_line_is_quoted_around_its_place),
+		CASE(what_stands_in_the_manual_does_not_steer_the_terminal),
 		CASE(a_large_manual_compiles_in_its_time),
 		CASE(escalation_to_nobody_is_an_error_with_a_site),
 		CASE(no_step_of_an_escalation_is_left_out),
