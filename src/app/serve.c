@@ -188,7 +188,7 @@ static enum rc read_prometheus(struct cx *cx, const struct app *app, struct buf 
 	*out = NULL;
 	if (app->prometheus_path == NULL)
 		return RC_OK;
-	TRY(file_read(cx, app->prometheus_path, INPUT_LIMIT_BYTES, &text));
+	TRY(file_read_regular(cx, app->prometheus_path, INPUT_LIMIT_BYTES, &text));
 	return prometheus_parse(cx, app->prometheus_path, text, told, out);
 }
 
