@@ -39,8 +39,11 @@ struct contact *compiler_contact(struct compiler *c, struct str name)
 	for (size_t i = 0; i < plan->contact_count; i++)
 		if (str_eq_nocase(name, str_of(plan->contacts[i].name)))
 			return &plan->contacts[i];
-	if (plan->contact_count == COMPILER_CONTACTS_LIMIT)
-		return &plan->contacts[0]; /* nobody names so many; the first is better than none */
+	if (plan->contact_count == COMPILER_CONTACTS_LIMIT) {
+		compiler_error(c, (struct place){MANUAL_SITE, 1, 1}, "Name fewer.",
+			       "there are more than %d contacts", COMPILER_CONTACTS_LIMIT);
+		return &plan->contacts[0];
+	}
 	struct contact *contact = &plan->contacts[plan->contact_count++];
 	contact->name = compiler_text(c, name);
 	return contact;
@@ -53,6 +56,36 @@ static struct str line_of(struct str file, int wanted)
 		if (number == wanted)
 			return line;
 	return str_make(NULL, 0);
+}
+
+/* The length of a YAML value that ends at a comma, a bracket or the line's end. */
+static size_t value_length(const char *p)
+{
+	char quote = *p == '"' || *p == '\'' ? *p : '\0';
+	size_t n = quote != '\0';
+	if (quote != '\0')
+		return n + strcspn(p + 1, quote == '"' ? "\"" : "'") + (p[1] != '\0');
+	n = strcspn(p, ",}\r");
+	while (n > 0 && p[n - 1] == ' ')
+		n--;
+	return n;
+}
+
+/* Secrets that were written out are not quoted; their length stays, so that the caret fits. */
+static void hide_secrets(char *line)
+{
+	static const char *const keys[] = {
+		"token:", "password:", "secret:", "bearer:", "dsn:", "webhook_url:", "account:"};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		for (char *at = line; (at = strstr(at, keys[i])) != NULL;) {
+			at += strlen(keys[i]);
+			at += strspn(at, " \t");
+			size_t n = value_length(at);
+			bool reference = n > 2 && (strncmp(at, "${", 2) == 0 ||
+						   strncmp(at + 1, "${", 2) == 0);
+			if (!reference && n > 0 && *at != '{' && *at != '[')
+				memset(at, '*', n);
+		}
 }
 
 /* YAML's columns count characters, Markdown's count bytes. */
@@ -112,6 +145,11 @@ static void diagnose(struct compiler *c, bool is_error, struct place place, cons
 	d->hint = hint == NULL ? NULL : str_dup(c->cx->arena, str_of(hint));
 	d->path = in_document ? c->input->document_path : c->input->site_path;
 	d->message = arena_vprintf(c->cx->arena, format, args);
+	char *copy = line.p == NULL || in_document ? NULL : str_dup(c->cx->arena, line);
+	if (copy != NULL) {
+		hide_secrets(copy);
+		line.p = copy;
+	}
 	if (line.p != NULL)
 		quote(c, line, d);
 	if (d->path == NULL)

@@ -550,6 +550,39 @@ static void a_step_may_be_called_as_a_word_of_the_chart_begins(void **state)
 	plan_unref(&plan);
 }
 
+/* Whoever writes a secret out has it neither in the log nor on the terminal. */
+static void a_line_that_is_quoted_hides_its_secrets(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *site, *quoted;
+	} cases[] = {
+		{"providers: { slack: { token: xoxb-1, chanel: x } }\n",
+		 "providers: { slack: { token: ******, chanel: x } }"},
+		{"providers: { smtp: { url: 'smtp://x', password: \"a, b\", form: x } }\n",
+		 "providers: { smtp: { url: 'smtp://x', password: ******, form: x } }"},
+		{"providers: { slack: { token: '${env:HOME}', chanel: x } }\n",
+		 "providers: { slack: { token: '${env:HOME}', chanel: x } }"},
+		{"components: { a: { kind: web, dns: y, dsn: postgres://u:p@h } }\n",
+		 "components: { a: { kind: web, dns: y, dsn: **************** } }"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_null(compile(STR("# M\n"), cases[i].site));
+		assert_string_equal(diagnostics.list.v[0].quoted, cases[i].quoted);
+	}
+}
+
+static void a_contact_too_many_is_an_error(void **state)
+{
+	(void)state;
+	struct buf site = BUF_INIT;
+	buf_puts(&site, "people: { a: { email: a@x.org } }\ncontacts:\n");
+	for (int i = 0; i < 2000; i++)
+		buf_printf(&site, "  c%d: a\n", i);
+	assert_null(compile(STR("# M\n"), site.data));
+	buf_release(&site);
+}
+
 static void what_is_secret_of_an_address_is_no_label(void **state)
 {
 	(void)state;
@@ -621,6 +654,8 @@ int main(void)
 		CASE(what_is_secret_of_an_address_is_no_label),
 		CASE(blocks_inside_a_list_are_read_too),
 		CASE(a_step_may_be_called_as_a_word_of_the_chart_begins),
+		CASE(a_line_that_is_quoted_hides_its_secrets),
+		CASE(a_contact_too_many_is_an_error),
 		CASE(policy_stands_in_the_document_or_the_site_file),
 		CASE(the_turn_on_call_follows_the_calendar),
 	};
