@@ -133,7 +133,8 @@ static void refuse(struct http_request *request)
 
 void web_first_page(struct http_request *request, void *context)
 {
-	http_reply_header(request, "Referrer-Policy", "no-referrer");
+	/* not no-referrer: browsers then send `Origin: null` with the form, which is refused */
+	http_reply_header(request, "Referrer-Policy", "same-origin");
 	http_reply_header(request, "Cache-Control", "no-store");
 	if (!first_is_good(context, request)) {
 		refuse(request);

@@ -134,7 +134,8 @@ static void end_page(struct http_request *request, int status, struct buf *out)
 	http_reply_header(request, "Content-Security-Policy",
 			  "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; "
 			  "form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
-	http_reply_header(request, "Referrer-Policy", "no-referrer");
+	/* not no-referrer: browsers then send `Origin: null` with the form, which is refused */
+	http_reply_header(request, "Referrer-Policy", "same-origin");
 	http_reply_header(request, "Cache-Control", "no-store");
 	http_reply_buf(request, status, "text/html; charset=utf-8", out);
 }
@@ -227,7 +228,7 @@ static void link_answered(void *context, enum rc rc)
 	}
 	http_reply_header(request, "Location",
 			  str_dup(http_request_cx(request)->arena, http_request_path(request)));
-	http_reply_header(request, "Referrer-Policy", "no-referrer");
+	http_reply_header(request, "Referrer-Policy", "same-origin");
 	http_reply(request, 303, "text/plain", STR("acknowledged\n"));
 }
 

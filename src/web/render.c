@@ -41,7 +41,7 @@ void web_end_page(struct http_request *request, struct buf *out)
 	http_reply_header(request, "Content-Security-Policy",
 			  "default-src 'none'; style-src 'self'; font-src 'self'; img-src 'self'; "
 			  "form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
-	http_reply_header(request, "Referrer-Policy", "no-referrer");
+	http_reply_header(request, "Referrer-Policy", "same-origin");
 	http_reply_header(request, "Cache-Control", "no-store");
 	http_reply_buf(request, 200, "text/html; charset=utf-8", out);
 }
