@@ -196,6 +196,39 @@ const struct command app_commands[] = {
 		.run = app_journal_verify,
 	},
 	{
+		.name = "tsdb inspect",
+		.arguments = "[DIRECTORY]",
+		.summary = "List the files of the metrics store: blocks, log, series",
+		.details = "DIRECTORY is a store or a snapshot; without it, metrics in the data "
+			   "directory. Backline may run.\n"
+			   "Exit 1 when a file is damaged.",
+		.most = 1,
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_tsdb_inspect,
+	},
+	{
+		.name = "tsdb verify",
+		.arguments = "[DIRECTORY]",
+		.summary = "Verify every checksum of the metrics store",
+		.details =
+			"Reads all chunks. Backline may run: then the end of the log may be under "
+			"way.\nExit 0 when all is whole, 1 when something is damaged.",
+		.most = 1,
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_tsdb_verify,
+	},
+	{
+		.name = "tsdb repair",
+		.arguments = "[DIRECTORY]",
+		.summary = "Write damaged blocks anew from what can be read of them",
+		.details = "Backline must not run. What is damaged is kept beside as "
+			   "damaged-block-N; nothing is deleted.\n"
+			   "Exit 1 when something could not be repaired.",
+		.most = 1,
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_tsdb_repair,
+	},
+	{
 		.name = "deploy",
 		.arguments = "WHAT",
 		.summary = "Mark a deploy on the journal",

@@ -5,59 +5,15 @@
 
 enum rc tsdb_select_labels(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
 			   size_t matcher_count, int64_t from_ms, int64_t to_ms,
-			   struct tsdb_series_list *out)
+			   struct labels **out, size_t *count)
 {
 	struct tsdb_query *query;
 	TRY(tsdb_query_open(cx, tsdb, matchers, matcher_count, from_ms, to_ms, &query));
-	enum rc rc = RC_OK;
-	*out = (struct tsdb_series_list){0};
-	out->v = cx_array(cx, tsdb_query_count(query), sizeof(*out->v));
-	if (out->v == NULL)
-		rc = RC_LIMIT;
+	*count = 0;
+	*out = cx_array(cx, tsdb_query_count(query), sizeof(**out));
+	enum rc rc = *out == NULL ? RC_LIMIT : RC_OK;
 	for (size_t i = 0; rc == RC_OK && i < tsdb_query_count(query); i++)
-		rc = labels_copy(cx, tsdb_query_labels(query, i), &out->v[out->n++].labels);
-	tsdb_query_close(&query);
-	return rc;
-}
-
-static enum rc copy_columns(struct cx *cx, const struct tsdb_columns *columns,
-			    struct tsdb_series *out)
-{
-	int64_t *t_ms = cx_array(cx, columns->n, sizeof(*t_ms));
-	double *values = cx_array(cx, columns->n, sizeof(*values));
-	if (t_ms == NULL || values == NULL)
-		return RC_LIMIT;
-	memcpy(t_ms, columns->t_ms, columns->n * sizeof(*t_ms));
-	memcpy(values, columns->values, columns->n * sizeof(*values));
-	out->t_ms = t_ms;
-	out->values = values;
-	out->sample_count = columns->n;
-	return RC_OK;
-}
-
-enum rc tsdb_select(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
-		    size_t matcher_count, int64_t from_ms, int64_t to_ms,
-		    struct tsdb_series_list *out)
-{
-	struct tsdb_query *query;
-	struct tsdb_columns columns = {0};
-	TRY(tsdb_query_open(cx, tsdb, matchers, matcher_count, from_ms, to_ms, &query));
-	enum rc rc = RC_OK;
-	*out = (struct tsdb_series_list){0};
-	out->v = cx_array(cx, tsdb_query_count(query), sizeof(*out->v));
-	if (out->v == NULL)
-		rc = RC_LIMIT;
-	for (size_t i = 0; rc == RC_OK && i < tsdb_query_count(query); i++) {
-		struct tsdb_series *series = &out->v[out->n];
-		rc = tsdb_query_read(cx, query, i, &columns);
-		if (rc != RC_OK || columns.n == 0)
-			continue;
-		rc = labels_copy(cx, tsdb_query_labels(query, i), &series->labels);
-		if (rc == RC_OK)
-			rc = copy_columns(cx, &columns, series);
-		out->n++;
-	}
-	tsdb_columns_release(&columns);
+		rc = labels_copy(cx, tsdb_query_labels(query, i), &(*out)[(*count)++]);
 	tsdb_query_close(&query);
 	return rc;
 }

@@ -82,28 +82,10 @@ enum rc tsdb_query_read(struct cx *cx, const struct tsdb_query *query, size_t in
 			struct tsdb_columns *columns) NODISCARD;
 void tsdb_query_close(struct tsdb_query **query);
 
-/* A series with its samples in time order, columns in cx->arena. */
-struct tsdb_series {
-	struct labels labels;
-	const int64_t *t_ms;
-	const double *values;
-	size_t sample_count;
-};
-struct tsdb_series_list {
-	struct tsdb_series *v;
-	size_t n;
-};
-
-/* Series matching all matchers with samples in [from_ms, to_ms], sorted by labels; stale markers
- * are included. Any thread. RC_LIMIT when the arena's budget or series_limit in tsdb_read is
- * exceeded. */
-enum rc tsdb_select(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
-		    size_t matcher_count, int64_t from_ms, int64_t to_ms,
-		    struct tsdb_series_list *out) NODISCARD;
-/* Labels alone (for /api/v1/series). */
+/* Labels alone, sorted; in cx->arena. */
 enum rc tsdb_select_labels(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
 			   size_t matcher_count, int64_t from_ms, int64_t to_ms,
-			   struct tsdb_series_list *out) NODISCARD;
+			   struct labels **out, size_t *count) NODISCARD;
 /* Sorted, distinct; matchers may be none. */
 enum rc tsdb_label_names(struct cx *cx, struct tsdb *tsdb, const struct matcher *matchers,
 			 size_t matcher_count, int64_t from_ms, int64_t to_ms, struct str **out,
@@ -131,12 +113,33 @@ struct tsdb_count {
 	size_t count;
 };
 struct tsdb_cardinality {
-	struct tsdb_count *series_by_metric, *values_by_label, *series_by_pair; /* largest first */
+	/* largest first */
+	struct tsdb_count *series_by_metric, *values_by_label, *bytes_by_label, *series_by_pair;
 	size_t metric_count, label_count, pair_count;
 	size_t label_names, label_pairs;
 };
 enum rc tsdb_cardinality(struct cx *cx, struct tsdb *tsdb, size_t most,
 			 struct tsdb_cardinality *out) NODISCARD;
+
+/* ---- the files, from outside ---- */
+
+struct tsdb_file {
+	const char *kind; /* "block", "log", "series" */
+	const char *name;
+	uint64_t bytes, series, samples;
+	int64_t min_ms, max_ms; /* 0 without samples */
+	uint64_t level, damaged_chunks;
+	const char *problem; /* NULL: none found */
+	bool repaired;
+};
+/* The files of a store, running or not, or of a snapshot; verify: every checksum, else what opening
+ * tells. In cx->arena. */
+enum rc tsdb_inspect(struct cx *cx, const char *directory, bool verify, struct tsdb_file **out,
+		     size_t *count) NODISCARD;
+/* Verifies, then writes damaged blocks anew from what can be read; the damaged ones are kept as
+ * damaged-block-N. The store must not run. */
+enum rc tsdb_repair(struct cx *cx, const char *directory, struct tsdb_file **out,
+		    size_t *count) NODISCARD;
 
 struct tsdb_stats {
 	size_t series_in_head, blocks;
@@ -145,7 +148,9 @@ struct tsdb_stats {
 	uint64_t samples_without_series; /* of the log, at the start */
 	uint64_t samples_appended, samples_out_of_order, samples_duplicate;
 	uint64_t wal_bytes, wal_syncs, compactions, compactions_failed;
-	int64_t oldest_ms, newest_ms; /* 0 when empty */
+	size_t head_chunks;
+	int64_t head_oldest_ms, head_newest_ms; /* 0 when empty, as the next two */
+	int64_t oldest_ms, newest_ms;
 	enum rc state;
 };
 void tsdb_stats(struct tsdb *tsdb, struct tsdb_stats *out);

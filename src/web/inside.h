@@ -53,7 +53,15 @@ void web_buildinfo(struct http_request *request, void *context);
 void web_runtimeinfo(struct http_request *request, void *context);
 void web_flags(struct http_request *request, void *context);
 void web_config(struct http_request *request, void *context);
+/* A time as Prometheus' API takes it: seconds, or RFC 3339. */
+enum rc web_time_param(struct cx *cx, struct http_request *request, const char *name,
+		       int64_t fallback_ms, int64_t *out_ms) NODISCARD;
+/* store.c */
 void web_tsdb_status(struct http_request *request, void *context);
+void web_tsdb_snapshot(struct http_request *request, void *context);
+void web_tsdb_compact(struct http_request *request, void *context);
+void web_tsdb_delete(struct http_request *request, void *context);
+void web_tsdb_clean(struct http_request *request, void *context);
 /* push.c */
 void web_remote_write(struct http_request *request, void *context);
 /* operations.c */

@@ -43,8 +43,8 @@ static bool read_time(struct str text, int64_t *out_ms)
 	return true;
 }
 
-static enum rc time_param(struct cx *cx, struct http_request *request, const char *name,
-			  int64_t fallback_ms, int64_t *out_ms)
+enum rc web_time_param(struct cx *cx, struct http_request *request, const char *name,
+		       int64_t fallback_ms, int64_t *out_ms)
 {
 	struct str text = http_request_param(request, name, 0);
 	*out_ms = fallback_ms;
@@ -209,7 +209,8 @@ static enum rc run_query(struct cx *cx, struct query_job *q, struct json *json)
 }
 
 struct found {
-	struct tsdb_series_list series;
+	struct labels *series;
+	size_t series_count;
 	struct str *texts;
 	size_t text_count;
 };
@@ -231,8 +232,9 @@ static enum rc select_match(struct cx *cx, struct query_job *q, const char *matc
 	}
 	struct tsdb *tsdb = q->web->options.tsdb;
 	enum rc rc =
-		q->kind == QUERY_SERIES ? tsdb_select_labels(cx, tsdb, matchers, count, q->start_ms,
-							     q->end_ms, &out->series)
+		q->kind == QUERY_SERIES
+			? tsdb_select_labels(cx, tsdb, matchers, count, q->start_ms, q->end_ms,
+					     &out->series, &out->series_count)
 		: q->kind == QUERY_LABELS
 			? tsdb_label_names(cx, tsdb, matchers, count, q->start_ms, q->end_ms,
 					   &out->texts, &out->text_count)
@@ -254,8 +256,8 @@ static bool said_before(const struct found *found, size_t which, struct str text
 static bool shown_before(const struct found *found, size_t which, const struct labels *labels)
 {
 	for (size_t i = 0; i < which; i++)
-		for (size_t s = 0; s < found[i].series.n; s++)
-			if (labels_equal(&found[i].series.v[s].labels, labels))
+		for (size_t s = 0; s < found[i].series_count; s++)
+			if (labels_equal(&found[i].series[s], labels))
 				return true;
 	return false;
 }
@@ -271,11 +273,11 @@ static enum rc run_lookup(struct cx *cx, struct query_job *q, struct json *json)
 	json_array(json);
 	for (size_t i = 0; i < count; i++) {
 		/* each is looked for in what was shown: many large selectors would take hours */
-		for (size_t s = 0; s < found[i].series.n; s++) {
+		for (size_t s = 0; s < found[i].series_count; s++) {
 			if (s % LOOK_EVERY == 0)
 				TRY(cx_in_time(cx));
-			if (!shown_before(found, i, &found[i].series.v[s].labels))
-				labels_put_json(json, &found[i].series.v[s].labels);
+			if (!shown_before(found, i, &found[i].series[s]))
+				labels_put_json(json, &found[i].series[s]);
 		}
 		for (size_t t = 0; t < found[i].text_count; t++) {
 			if (t % LOOK_EVERY == 0)
@@ -374,7 +376,7 @@ void web_query(struct http_request *request, void *context)
 	enum rc rc = check_timeout(cx, request);
 	take_text(q);
 	if (rc == RC_OK)
-		rc = time_param(cx, request, "time", cx_wall(cx).ms, &q->end_ms);
+		rc = web_time_param(cx, request, "time", cx_wall(cx).ms, &q->end_ms);
 	post_query(q, rc);
 }
 
@@ -387,8 +389,8 @@ static enum rc range_params(struct cx *cx, struct query_job *q)
 				cx, RC_INVALID,
 				"invalid parameter \"%s\": cannot parse \"\" to a valid timestamp",
 				needed[i]);
-	TRY(time_param(cx, q->request, "start", 0, &q->start_ms));
-	TRY(time_param(cx, q->request, "end", 0, &q->end_ms));
+	TRY(web_time_param(cx, q->request, "start", 0, &q->start_ms));
+	TRY(web_time_param(cx, q->request, "end", 0, &q->end_ms));
 	if (q->end_ms < q->start_ms)
 		return cx_fail(
 			cx, RC_INVALID,
@@ -413,8 +415,8 @@ void web_query_range(struct http_request *request, void *context)
 static enum rc lookup_params(struct cx *cx, struct query_job *q)
 {
 	struct str match;
-	TRY(time_param(cx, q->request, "start", INT64_MIN / 2, &q->start_ms));
-	TRY(time_param(cx, q->request, "end", INT64_MAX / 2, &q->end_ms));
+	TRY(web_time_param(cx, q->request, "start", INT64_MIN / 2, &q->start_ms));
+	TRY(web_time_param(cx, q->request, "end", INT64_MAX / 2, &q->end_ms));
 	for (size_t i = 0; (match = http_request_param(q->request, "match[]", i)).p != NULL; i++) {
 		if (i == MATCHES_LIMIT)
 			return cx_fail(cx, RC_INVALID, "more than %d match[] parameters",

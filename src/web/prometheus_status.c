@@ -261,33 +261,3 @@ void web_config(struct http_request *request, void *context)
 	buf_release(&yaml);
 	end(request, &json, &out);
 }
-
-/* What the store does not count is 0, and its lists are empty. */
-void web_tsdb_status(struct http_request *request, void *context)
-{
-	static const char *const lists[] = {"seriesCountByMetricName", "labelValueCountByLabelName",
-					    "memoryInBytesByLabelName",
-					    "seriesCountByLabelValuePair"};
-	const struct web *web = context;
-	struct tsdb_stats stats;
-	struct buf out = BUF_INIT;
-	struct json json;
-	tsdb_stats(web->options.tsdb, &stats);
-	begin(&json, &out);
-	json_object(&json);
-	json_key(&json, "headStats");
-	json_object(&json);
-	json_put_int(&json, "numSeries", (int64_t)stats.series_in_head);
-	json_put_int(&json, "numLabelPairs", 0);
-	json_put_int(&json, "chunkCount", 0);
-	json_put_int(&json, "minTime", 0);
-	json_put_int(&json, "maxTime", 0);
-	json_end_object(&json);
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		json_key(&json, lists[i]);
-		json_array(&json);
-		json_end_array(&json);
-	}
-	json_end_object(&json);
-	end(request, &json, &out);
-}

@@ -62,6 +62,17 @@ static double resident_bytes(void)
 	M("backline_blocks", "gauge", "Blocks on disk.", (double)s.store.blocks)                   \
 	M("backline_wal_bytes", "gauge", "Bytes in the present segment of the log.",               \
 	  (double)s.store.wal_bytes)                                                               \
+	M("backline_block_bytes", "gauge", "Bytes of all blocks.", (double)s.store.block_bytes)    \
+	M("backline_block_samples", "gauge", "Samples in all blocks.",                             \
+	  (double)s.store.block_samples)                                                           \
+	M("backline_blocks_damaged", "gauge", "Blocks left out at the start, as damaged.",         \
+	  (double)s.store.blocks_damaged)                                                          \
+	M("backline_series_dropped_total", "counter", "Series that left memory, having ended.",    \
+	  (double)s.store.series_dropped)                                                          \
+	M("backline_flushes_total", "counter", "Blocks made of what was in memory.",               \
+	  (double)s.store.flushes)                                                                 \
+	M("backline_compactions_total", "counter", "Merges of blocks.",                            \
+	  (double)s.store.compactions)                                                             \
 	M("backline_wal_syncs_total", "counter", "Group syncs.", (double)s.store.wal_syncs)        \
 	M("backline_compactions_failed_total", "counter", "Blocks that could not be written.",     \
 	  (double)s.store.compactions_failed)                                                      \
@@ -130,6 +141,12 @@ static void say_metrics(struct http_request *request, void *context)
 			NULL                                                                       \
 	}
 
+#define ADMIN(M, path, handler)                                                                    \
+	{                                                                                          \
+		M, "/api/v1/admin/tsdb" path, HTTP_SESSION, "admin", FORM_LIMIT_BYTES, handler,    \
+			NULL                                                                       \
+	}
+
 static const struct http_route routes[] = {
 	{"GET", "/healthz", HTTP_PUBLIC, NULL, 0, say_fine, NULL},
 	{"GET", "/readyz", HTTP_PUBLIC, NULL, 0, say_ready, NULL},
@@ -166,6 +183,13 @@ static const struct http_route routes[] = {
 	PROMETHEUS("GET", "/status/flags", web_flags),
 	PROMETHEUS("GET", "/status/config", web_config),
 	PROMETHEUS("GET", "/status/tsdb", web_tsdb_status),
+	ADMIN("POST", "/snapshot", web_tsdb_snapshot),
+	ADMIN("PUT", "/snapshot", web_tsdb_snapshot),
+	ADMIN("POST", "/delete_series", web_tsdb_delete),
+	ADMIN("PUT", "/delete_series", web_tsdb_delete),
+	ADMIN("POST", "/clean_tombstones", web_tsdb_clean),
+	ADMIN("PUT", "/clean_tombstones", web_tsdb_clean),
+	ADMIN("POST", "/compact", web_tsdb_compact),
 	{"GET", "/api/ops/v1/promises", HTTP_SESSION, "read", 0, web_promises, NULL},
 	{"GET", "/api/ops/v1/components", HTTP_SESSION, "read", 0, web_components, NULL},
 	{"GET", "/api/ops/v1/status", HTTP_SESSION, "read", 0, web_status, NULL},

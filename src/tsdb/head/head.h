@@ -82,6 +82,7 @@ struct head {
 	VEC(struct head_series *) ranked, unranked; /* by labels; since the last ranking */
 	struct reclaim reclaim;
 	size_t series_count;    /* atomic */
+	size_t chunk_count;     /* under the commit lock */
 	int64_t min_ms, max_ms; /* of all samples, atomic; min > max when empty */
 	int64_t newest_ms;      /* ever appended, atomic; INT64_MIN: none */
 	int64_t out_of_order_ms;

@@ -157,8 +157,10 @@ void tsdb_head_append(struct head *head, struct head_series *series, int64_t t_m
 		seal(head, series);
 		raw = NULL;
 	}
-	if (raw == NULL)
+	if (raw == NULL) {
 		raw = series->open = raw_chunk(8, t_ms);
+		head->chunk_count++;
+	}
 	size_t at = raw->n;
 	while (at > 0 && head_chunk_time(raw, at - 1) > t_ms)
 		at--;
@@ -188,6 +190,7 @@ void tsdb_head_forget(struct head *head, struct head_series *series, struct head
 	while (from != NULL) {
 		struct head_chunk *older = from->older;
 		tsdb_reclaim_retire(&head->reclaim, from);
+		head->chunk_count--;
 		from = older;
 	}
 }
