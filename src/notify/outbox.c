@@ -9,6 +9,7 @@
 
 #define TRIES_LIMIT 6
 #define FIRST_WAIT_MS 5000
+#define LONG_WAIT_MS 120000 /* more than any of our own */
 
 /* ---- sending ---- */
 
@@ -37,27 +38,40 @@ static bool find_another(struct cx *cx, const struct delivery *failed, struct re
 				    clock_wall(cx->clock), used, count, out);
 }
 
+static bool is_past(const struct delivery *d)
+{
+	return d->number <= (int)d->page->round_from; /* it was paged again meanwhile */
+}
+
+/* By another way, saved with what is true of `d` by now. False when there is none. */
+static bool stand_in(struct cx *cx, const struct delivery *d)
+{
+	struct page *page = d->page;
+	struct reach_way way;
+	if (is_past(d) || !find_another(cx, d, &way))
+		return false;
+	struct buf words = BUF_INIT;
+	struct delivery *other = notify_page_add(page, d->step, &way, false);
+	other->save = page->saves_begun + 1;
+	buf_puts(&words, "instead: ");
+	notify_put_way(&words, channel_kind_name(other->kind), other->target, other->person);
+	struct ledger_entry entry = {STR("page"), STR("backline"), str_of(page->id),
+				     buf_str(&words), STR("")};
+	notify_save(cx, page, &entry, NULL, NULL);
+	buf_release(&words);
+	return true;
+}
+
 /* For good: by another way, or on to the next of the escalation. That it failed is saved with what
  * follows, in one: a restart between the two would find nobody left to reach. */
 static void go_on_instead(struct cx *cx, struct delivery *failed)
 {
 	struct page *page = failed->page;
-	struct reach_way way;
-	bool is_past = failed->number <= (int)page->round_from; /* paged again meanwhile */
-	if (!is_past && find_another(cx, failed, &way)) {
-		struct buf words = BUF_INIT;
-		struct delivery *d = notify_page_add(page, failed->step, &way, false);
-		d->save = page->saves_begun + 1;
-		buf_puts(&words, "instead: ");
-		notify_put_way(&words, channel_kind_name(d->kind), d->target, d->person);
-		struct ledger_entry entry = {STR("page"), STR("backline"), str_of(page->id),
-					     buf_str(&words), STR("")};
-		notify_save(cx, page, &entry, NULL, NULL);
-		buf_release(&words);
+	/* who asked for a long wait has his stand-in already */
+	if (!failed->stood_in && stand_in(cx, failed))
 		return;
-	}
 	uint64_t saves = page->saves_begun;
-	if (!is_past && !step_waits(page, failed->step))
+	if (!is_past(failed) && !step_waits(page, failed->step))
 		notify_run_step(cx, page, (struct escalate_input){.event = ESCALATE_UNREACHED},
 				STR("backline"), NULL);
 	if (page->saves_begun == saves) /* nothing follows */
@@ -114,6 +128,20 @@ static void record_outcome(struct cx *cx, struct delivery *d, const char *what, 
 	buf_release(&words);
 }
 
+static void try_later(struct cx *cx, struct delivery *d, struct dur asked)
+{
+	struct notify *notify = d->page->notify;
+	struct dur wait = {(int64_t)FIRST_WAIT_MS << (d->tries - 1)};
+	if (asked.ms > wait.ms)
+		wait = asked;
+	notify->stats.retried++;
+	record_outcome(cx, d, "will be tried again", false);
+	loop_timer_after(notify->options.loop, &d->again, wait);
+	/* it keeps its turn, but nobody is to wait for it alone */
+	if (wait.ms > LONG_WAIT_MS && !d->stood_in && !d->resolved && d->page->run.resolved.ms == 0)
+		d->stood_in = stand_in(cx, d);
+}
+
 static void take_result(struct cx *cx, struct delivery *d, const struct notify_result *result)
 {
 	struct notify *notify = d->page->notify;
@@ -128,12 +156,7 @@ static void take_result(struct cx *cx, struct delivery *d, const struct notify_r
 	if (result->thread[0] != '\0' && d->thread == NULL)
 		d->thread = heap_copy(result->thread, strlen(result->thread));
 	if (again) {
-		int64_t wait_ms = (int64_t)FIRST_WAIT_MS << (d->tries - 1);
-		if (result->retry_after.ms > wait_ms)
-			wait_ms = result->retry_after.ms;
-		notify->stats.retried++;
-		record_outcome(cx, d, "will be tried again", false);
-		loop_timer_after(notify->options.loop, &d->again, (struct dur){wait_ms});
+		try_later(cx, d, result->retry_after);
 		return;
 	}
 	d->ended = clock_wall(cx->clock);

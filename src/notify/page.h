@@ -43,6 +43,7 @@ struct delivery {
 	uint64_t save; /* the number of its page's save that makes it durable */
 	bool released; /* durable, or known not to be */
 	bool busy;     /* a channel will call back */
+	bool stood_in; /* it waits for long: another way was taken meanwhile */
 	int tries;
 	struct loop_timer again;
 };

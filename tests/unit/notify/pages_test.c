@@ -15,6 +15,7 @@
 
 #include "notify/notify.h"
 #include "sys/file.h"
+#include "sys/http_server.h"
 
 #define MINUTE_MS 60000
 
@@ -90,13 +91,18 @@ static void open_all(void)
 	notify_set_plan(notify, plan);
 }
 
-static void close_all(void)
+static void close_all_but_loop(void)
 {
 	notify_stop(notify);
 	if (client != NULL)
 		http_client_close(&client);
 	notify_close(&notify);
 	ledger_close(&ledger);
+}
+
+static void close_all(void)
+{
+	close_all_but_loop();
 	loop_close(&loop);
 }
 
@@ -325,6 +331,39 @@ static void what_comes_while_it_ends_is_sent_after_the_next_start(void **state)
 	close_all();
 }
 
+static void ask_for_an_hour(struct http_request *request, void *context)
+{
+	(void)context;
+	http_reply_header(request, "Retry-After", "3600");
+	http_reply(request, 429, "text/plain", STR("later"));
+}
+
+/* Who asks for an hour gets it; nobody is left without a page for so long. */
+static void a_way_that_asks_for_a_long_wait_is_stood_in_for(void **state)
+{
+	(void)state;
+	static const struct http_route routes[] = {
+		{"POST", "/", HTTP_PUBLIC, NULL, 65536, ask_for_an_hour, NULL}};
+	struct http_server *server;
+	struct http_server_options options = {.address = "127.0.0.1"};
+	char url[64];
+	reach_by(PRIORITY_CRITICAL, &hook, 0);
+	reach_by(PRIORITY_LOW, &log_channel, 0);
+	open_all();
+	assert_int_equal(http_server_open(&cx, loop, &options, routes, 1, &server), RC_OK);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", http_server_port(server));
+	plan->providers.webhooks[0].url = url;
+	notify_resume(notify);
+	say("critical", "a", false);
+	settle();
+	assert_string_equal(deliveries(), "0 webhook waiting;0 log delivered;");
+	turn(61); /* and once is enough */
+	assert_string_equal(deliveries(), "0 webhook waiting;0 log delivered;");
+	close_all_but_loop();
+	http_server_close(&server);
+	loop_close(&loop);
+}
+
 /* A server that takes connections and says nothing. */
 static int listen_silently(char url[64])
 {
@@ -423,6 +462,7 @@ int main(void)
 		CASE(between_two_commits_no_way_is_given_up_without_the_next),
 		CASE(what_comes_while_it_ends_is_sent_after_the_next_start),
 		CASE(what_was_under_way_when_it_ended_is_not_sent_again),
+		CASE(a_way_that_asks_for_a_long_wait_is_stood_in_for),
 		CASE(an_answer_that_is_not_recorded_is_told_so),
 	};
 	return cmocka_run_group_tests_name("pages", tests, NULL, NULL);
