@@ -28,6 +28,7 @@
 #include "web/web.h"
 
 #define INPUT_LIMIT_BYTES (8 << 20)
+#define RELOAD_AFTER_MS 20
 #define RELOAD_BUDGET_BYTES (256 << 20)
 
 struct app {
@@ -54,6 +55,7 @@ struct app {
 	struct watch *watches[3];
 	struct clock_guard clock_guard;
 	uv_signal_t signals[3];
+	struct loop_timer reload_soon; /* signals come in storms */
 #ifdef BACKLINE_TEST_HOOKS
 	struct clock_socket *clock_socket;
 #endif
@@ -335,11 +337,17 @@ static void reload_now(void *context)
 	arena_release(&arena);
 }
 
+static void reload_soon(struct loop_timer *timer, void *owner)
+{
+	(void)timer;
+	reload_now(owner);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
 	struct app *app = handle->data;
 	if (number == SIGHUP) {
-		reload_now(app);
+		loop_timer_after(app->loop, &app->reload_soon, (struct dur){RELOAD_AFTER_MS});
 		return;
 	}
 	log_info("stopping", F_INT("signal", number));
@@ -502,6 +510,8 @@ static enum rc open_watches(struct cx *cx, struct app *app)
 	for (int i = 0; i < 3; i++)
 		if (paths[i] != NULL)
 			TRY(watch_open(cx, app->loop, paths[i], reload_now, app, &app->watches[i]));
+	app->reload_soon.fire = reload_soon;
+	app->reload_soon.owner = app;
 	for (int i = 0; i < 3; i++) {
 		CHECK(uv_signal_init(loop_uv(app->loop), &app->signals[i]) == 0);
 		app->signals[i].data = app;
@@ -555,6 +565,8 @@ static enum rc open_all(struct cx *cx, struct app *app)
 
 static void close_all(struct app *app)
 {
+	if (app->loop != NULL)
+		loop_timer_cancel(app->loop, &app->reload_soon);
 	for (int i = 0; i < 3; i++)
 		if (app->signals[i].data != NULL)
 			uv_close((uv_handle_t *)&app->signals[i], NULL);

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import stat
 import sys
 import urllib.parse
@@ -111,6 +112,13 @@ def test_a_saved_manual_is_live_and_a_bad_one_changes_nothing():
         assert limit() == ["Probe response time: warning > 1500ms"]
         b.cli("reload", "--accept")
         assert limit() == []
+
+
+def test_a_storm_of_signals_stops_nothing():
+    with scratch() as where, Targets() as targets, Backline(where, **write(where, targets)) as b:
+        for _ in range(3000):
+            os.kill(b.process.pid, signal.SIGHUP)
+        assert request(b.base + "/healthz", timeout_s=2)[0] == 200
 
 
 def test_a_new_public_address_is_taken_with_the_reload():

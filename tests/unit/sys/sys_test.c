@@ -175,6 +175,25 @@ static void a_rename_into_place_is_seen(void **state)
 	loop_close(&loop);
 }
 
+static void a_change_behind_a_symbolic_link_is_seen(void **state)
+{
+	(void)state;
+	int changes = 0;
+	char *away = file_join(&cx, scratch, "away"), *link = file_join(&cx, scratch, "linked.md");
+	char *file = file_join(&cx, away, "real.md");
+	assert_int_equal(file_make_dirs(&cx, away, 0700), RC_OK);
+	assert_int_equal(file_write_atomic(&cx, file, STR("text"), 0600), RC_OK);
+	assert_int_equal(symlink(file, link), 0);
+	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+	struct watch *watch;
+	assert_int_equal(watch_open(&cx, loop, link, on_change, &changes, &watch), RC_OK);
+	assert_int_equal(file_write_atomic(&cx, file, STR("other text"), 0600), RC_OK);
+	loop_run(loop);
+	assert_int_equal(changes, 1);
+	watch_close(&watch);
+	loop_close(&loop);
+}
+
 /* ---- HTTP ---- */
 
 static struct http_request *kept;
@@ -580,6 +599,7 @@ int main(void)
 		CASE(files_are_replaced_whole),
 		CASE(a_pipe_is_not_waited_for),
 		CASE(a_rename_into_place_is_seen),
+		CASE(a_change_behind_a_symbolic_link_is_seen),
 		CASE(requests_are_routed_and_answered),
 		CASE(the_client_keeps_its_limits),
 		CASE(private_addresses_are_known_in_all_their_forms),
