@@ -2,11 +2,28 @@
 #include "base/map.h"
 #include "manual/manual.h"
 
+/* What pages by itself. A duty that vanished would come back without what was done, or is overdue.
+ */
 static bool is_enforced(const struct promise *promise)
 {
 	return promise->missing == NULL &&
 	       (promise->kind == PROMISE_THRESHOLD || promise->kind == PROMISE_CHANNEL ||
-		promise->kind == PROMISE_ESCALATION);
+		promise->kind == PROMISE_ESCALATION || promise->kind == PROMISE_DUTY ||
+		promise->kind == PROMISE_VERIFICATION);
+}
+
+/* The words stand, but the site file binds them no more. */
+static bool is_unbound(const struct promise *before, const struct promise *after)
+{
+	return is_enforced(before) && after->missing != NULL;
+}
+
+/* A component may be taken out; nobody to be told is what half a site file looks like. */
+static enum plan_change_kind kind_unbound(const struct promise *promise)
+{
+	return promise->kind == PROMISE_CHANNEL || promise->kind == PROMISE_ESCALATION
+		       ? PLAN_REMOVED
+		       : PLAN_WEAKENED;
 }
 
 static const struct threshold_limit *limit_of(const struct plan *plan,
@@ -38,7 +55,8 @@ enum rc manual_compare(struct cx *cx, const struct plan *before, const struct pl
 	for (size_t i = 0; rc == RC_OK && i < before->promise_count; i++) {
 		const struct promise *old = &before->promises[i];
 		const struct promise *now = map_remove(&by_id, str_of(old->id));
-		if (now != NULL && strcmp(now->text, old->text) == 0)
+		bool unbound = now != NULL && is_unbound(old, now);
+		if (now != NULL && strcmp(now->text, old->text) == 0 && !unbound)
 			continue;
 		struct plan_change *change = vec_add(cx, &changes);
 		rc = change == NULL ? RC_LIMIT : RC_OK;
@@ -50,10 +68,13 @@ enum rc manual_compare(struct cx *cx, const struct plan *before, const struct pl
 					       .enforced = is_enforced(old)};
 		if (now == NULL)
 			continue;
-		change->after = now->text;
-		change->kind = is_weaker(limit_of(before, old), limit_of(after, now))
-				       ? PLAN_WEAKENED
-				       : PLAN_CHANGED;
+		change->after = unbound ? now->missing : now->text;
+		if (unbound)
+			change->kind = kind_unbound(old);
+		else
+			change->kind = is_weaker(limit_of(before, old), limit_of(after, now))
+					       ? PLAN_WEAKENED
+					       : PLAN_CHANGED;
 	}
 	for (size_t i = 0; rc == RC_OK && i < after->promise_count; i++) {
 		const struct promise *now = &after->promises[i];

@@ -445,6 +445,38 @@ static void what_stands_in_the_manual_does_not_steer_the_terminal(void **state)
 	plan_unref(&plan);
 }
 
+static void compare(const char *document, const char *site, const char *other_document,
+		    const char *other_site, struct plan_change *out)
+{
+	struct plan *before = compile(str_of(document), site);
+	struct plan *after = compile(str_of(other_document), other_site);
+	struct plan_change *changes;
+	size_t count;
+	assert_int_equal(manual_compare(&cx, before, after, &changes, &count), RC_OK);
+	assert_int_equal(count, 1);
+	*out = changes[0];
+	plan_unref(&before);
+	plan_unref(&after);
+}
+
+static void half_a_file_loses_no_duty_and_no_channel(void **state)
+{
+	(void)state;
+	static const char slack[] = "providers: { slack: { token: x } }\n";
+	static const char channel[] =
+		"# M\n\n## Alert channels\n\n- **Critical Alerts**: Slack #a\n";
+	static const char table[] = TABLE "| CPU Usage | > 70% | - | Resource |\n";
+	struct plan_change change;
+	compare("# M\n\n## Weekly Tasks\n\n- Look\n- Clean\n", NULL,
+		"# M\n\n## Weekly Tasks\n\n- Look\n", NULL, &change);
+	assert_true(change.kind == PLAN_REMOVED && change.enforced);
+	compare(channel, slack, channel, "site: x\n", &change);
+	assert_true(change.kind == PLAN_REMOVED && change.enforced);
+	compare(table, "components: { s: { kind: host, agent: local } }\n", table, "site: x\n",
+		&change);
+	assert_true(change.kind == PLAN_WEAKENED); /* taken out: told, and done */
+}
+
 static void a_large_manual_compiles_in_its_time(void **state)
 {
 	(void)state;
@@ -647,6 +679,7 @@ int main(void)
 		CASE(an_unreadable_file_is_one_error_with_its_place),
 		CASE(a_long_line_is_quoted_around_its_place),
 		CASE(what_stands_in_the_manual_does_not_steer_the_terminal),
+		CASE(half_a_file_loses_no_duty_and_no_channel),
 		CASE(a_large_manual_compiles_in_its_time),
 		CASE(escalation_to_nobody_is_an_error_with_a_site),
 		CASE(no_step_of_an_escalation_is_left_out),
