@@ -278,7 +278,7 @@ static enum rc swap_plan(struct cx *cx, struct app *app, struct plan *next, bool
 			 struct buf *told)
 {
 	enum rc rc = RC_OK;
-	if (strcmp(next->digest, app->plan->digest) == 0) {
+	if (strcmp(next->digest, app->plan->digest) == 0 && next->secrets == app->plan->secrets) {
 		plan_unref(&next);
 		return RC_OK;
 	}

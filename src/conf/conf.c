@@ -410,6 +410,7 @@ static const char *read_secret(struct reading *r, struct str text)
 		}
 	}
 	const char *kept = str_dup(r->cx->arena, buf_str(&out));
+	r->report->secrets = r->report->secrets * 31 + str_hash(buf_str(&out));
 	buf_release(&out);
 	return kept == NULL ? "" : kept;
 }

@@ -37,6 +37,7 @@ struct conf_report {
 	void (*tell)(void *context, const struct conf_problem *problem);
 	void *context;
 	size_t count;
+	uint64_t secrets; /* hash of all that references brought in; never shown */
 };
 
 /* *out is NULL when nothing could be read (then told) or the text is empty. In cx->arena. */

@@ -367,7 +367,8 @@ struct plan {
 	size_t document_length;
 	const char *site_name; /* "TuneTON"; "Backline" by default */
 	const char *public_url;
-	char digest[65]; /* SHA-256 of both files, hex */
+	char digest[65];  /* SHA-256 of both files, hex */
+	uint64_t secrets; /* hash of what the site file's references brought in; never shown */
 
 	struct promise *promises;
 	size_t promise_count;

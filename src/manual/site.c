@@ -660,5 +660,7 @@ enum rc compiler_read_site(struct compiler *c)
 	TRY(read_oncall(&r, site.oncall));
 	read_contacts(&r, site.contacts);
 	TRY(read_components(&r, site.components));
-	return read_providers(&r, site.providers);
+	TRY(read_providers(&r, site.providers));
+	c->plan->secrets = r.report.secrets;
+	return RC_OK;
 }

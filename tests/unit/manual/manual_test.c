@@ -477,6 +477,24 @@ static void half_a_file_loses_no_duty_and_no_channel(void **state)
 	assert_true(change.kind == PLAN_WEAKENED); /* taken out: told, and done */
 }
 
+static void a_new_secret_is_a_new_plan(void **state)
+{
+	(void)state;
+	static const char site[] =
+		"providers: { slack: { token: '${env:BACKLINE_TEST_SECRET}' } }\n";
+	setenv("BACKLINE_TEST_SECRET", "one", 1);
+	struct plan *before = compile(STR("# M\n"), site), *same = compile(STR("# M\n"), site);
+	setenv("BACKLINE_TEST_SECRET", "two", 1);
+	struct plan *after = compile(STR("# M\n"), site);
+	unsetenv("BACKLINE_TEST_SECRET");
+	assert_string_equal(before->digest, after->digest); /* it is shown: it tells of no secret */
+	assert_true(before->secrets == same->secrets);
+	assert_true(before->secrets != after->secrets);
+	plan_unref(&before);
+	plan_unref(&same);
+	plan_unref(&after);
+}
+
 static void a_large_manual_compiles_in_its_time(void **state)
 {
 	(void)state;
@@ -680,6 +698,7 @@ int main(void)
 		CASE(a_long_line_is_quoted_around_its_place),
 		CASE(what_stands_in_the_manual_does_not_steer_the_terminal),
 		CASE(half_a_file_loses_no_duty_and_no_channel),
+		CASE(a_new_secret_is_a_new_plan),
 		CASE(a_large_manual_compiles_in_its_time),
 		CASE(escalation_to_nobody_is_an_error_with_a_site),
 		CASE(no_step_of_an_escalation_is_left_out),
