@@ -382,6 +382,12 @@ enum rc ledger_open(struct cx *cx, struct loop *loop, const char *path, struct l
 		rc = read_head(cx, ledger);
 	if (rc == RC_OK)
 		rc = ledger_reserve_open(cx, &ledger->reserve, path);
+	if (rc == RC_CORRUPT) {
+		cx_context(cx, "could not open the ledger '%s'", path);
+		cx_hint(cx,
+			"Restore its backup, or move it away with its -wal and -shm: what fires "
+			"is then paged anew, the journal begins anew.");
+	}
 	if (rc != RC_OK) {
 		ledger_close(&ledger);
 		return rc;

@@ -651,6 +651,9 @@ enum rc http_client_once(struct cx *cx, const char *socket_path, const struct ht
 	if (socket_path != NULL)
 		curl_easy_setopt(transfer->easy, CURLOPT_UNIX_SOCKET_PATH, socket_path);
 	fill_answer(transfer, curl_easy_perform(transfer->easy), answer);
+	long problem = 0; /* curl would tell of 'localhost port 80' */
+	if (socket_path != NULL && answer->rc == RC_NETWORK)
+		curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &problem);
 	answer->body = cx_str(cx, answer->body);
 	answer->headers = cx_str(cx, answer->headers);
 	answer->final_url =
@@ -659,7 +662,9 @@ enum rc http_client_once(struct cx *cx, const char *socket_path, const struct ht
 	free_transfer(transfer);
 	if (answer->body.p == NULL || answer->headers.p == NULL)
 		return RC_LIMIT;
-	return rc == RC_OK ? RC_OK : cx_fail(cx, rc, "%s", answer->error);
+	if (rc == RC_OK)
+		return RC_OK;
+	return cx_fail(cx, rc, "%s", problem == 0 ? answer->error : strerror((int)problem));
 }
 
 struct str http_answer_header(const struct http_answer *answer, const char *name)

@@ -286,6 +286,16 @@ def test_a_second_backline_is_refused_and_bad_usage_told():
         assert again.returncode == 1 and "another Backline uses" in again.stderr, again.stderr
         assert b.cli("query", "rate(", check=False).returncode == 1
     with scratch() as where:
+        alone = Backline(where).cli("pages", check=False)
+        assert alone.returncode == 1 and "backline.sock': No such file" in alone.stderr, alone.stderr
+    with scratch() as where:
+        (where / "data").mkdir()
+        (where / "data/ledger.db").write_bytes(b"\x55" * 50000)
+        other = Backline(where)
+        with Process(other.command(), log=str(where / "log")) as p:
+            wait_until(lambda: not p.alive(), "it ends")
+            assert "ledger.db'" in p.output() and "hint: Restore its backup" in p.output(), p.output()
+    with scratch() as where:
         other = Backline(where, arguments=["--listen", "0.0.0.0:0"])
         with Process(other.command(), log=str(where / "log")) as p:
             wait_until(lambda: not p.alive(), "it ends")
