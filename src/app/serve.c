@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -639,6 +640,16 @@ static bool set_log(struct invocation *invocation)
 	return fine;
 }
 
+/* Each connection and each target takes one; the usual soft limit is from the days of select(). */
+static void raise_open_files(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static char *owned(const char *text)
 {
 	return text == NULL ? NULL : heap_copy(text, strlen(text));
@@ -649,6 +660,7 @@ int app_serve(struct invocation *invocation)
 	struct app app = {.invocation = invocation, .lock = -1};
 	struct cx *cx = &invocation->cx;
 	signal(SIGPIPE, SIG_IGN);
+	raise_open_files();
 	umask(0077); /* the ledger holds keys and what people wrote */
 	if (!set_log(invocation))
 		return invocation_failed(invocation);

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -20,6 +21,7 @@
 #define REQUEST_BUDGET_BYTES (8 << 20)
 #define IDLE_TIMEOUT_MS 60000
 #define HEAD_LIMIT_BYTES (32 * 1024)
+#define CONNECTIONS_DEFAULT 512
 #define GZIP_LEAST_BYTES 1024
 #define RUNS_AT_ONCE_LIMIT 64 /* far more than the bytes of one buffer take */
 
@@ -612,12 +614,21 @@ void http_server_set_hosts(struct http_server *server, const char *const *hosts,
 	server->options.host_count = count;
 }
 
+/* Strangers' connections leave most descriptors to what must be collected and sent. */
+static unsigned connection_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 4 >= CONNECTIONS_DEFAULT)
+		return CONNECTIONS_DEFAULT;
+	return limit.rlim_cur < 16 ? 4 : (unsigned)limit.rlim_cur / 4;
+}
+
 static void set_options(struct http_server *server, const struct http_server_options *given)
 {
 	struct http_server_options *options = &server->options;
 	*options = *given;
 	if (options->connection_limit == 0)
-		options->connection_limit = 512;
+		options->connection_limit = connection_limit();
 	if (options->head_timeout.ms == 0)
 		options->head_timeout.ms = 10000;
 	if (options->request_timeout.ms == 0)

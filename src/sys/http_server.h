@@ -37,7 +37,7 @@ struct http_server_options {
 	const char *socket_path;  /* local command line, mode 0600, peer's uid checked; NULL none */
 	const char *const *hosts; /* accepted Host names beside the literal address and localhost */
 	size_t host_count;
-	unsigned connection_limit;  /* default 512 */
+	unsigned connection_limit;  /* default 512, at most a quarter of the descriptors */
 	struct dur head_timeout;    /* default 10 s */
 	struct dur request_timeout; /* default 60 s */
 	/* Decides on HTTP_SESSION routes: RC_OK, RC_UNAUTHORIZED (401) or RC_DENIED (403). */

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import sys
 import urllib.parse
@@ -112,6 +113,20 @@ def test_a_saved_manual_is_live_and_a_bad_one_changes_nothing():
         assert limit() == ["Probe response time: warning > 1500ms"]
         b.cli("reload", "--accept")
         assert limit() == []
+
+
+def test_strangers_leave_descriptors_for_what_is_watched():
+    with scratch() as where, Targets() as targets:
+        b = Backline(where, **write(where, targets))
+        with Process(["prlimit", "--nofile=64:64", "--"] + b.command(), log=str(where / "backline.log")):
+            wait_until(lambda: b.query("probe_success"), "it watches")
+            held = [socket.create_connection(("127.0.0.1", b.port)) for _ in range(60)]
+            asked = targets.asked
+            wait_until(lambda: targets.asked >= asked + 20, "it watches on")
+            worst = b.cli("query", "min(min_over_time(probe_success[10s]))").stdout
+            assert worst == "{} => 1\n", worst
+            for stranger in held:
+                stranger.close()
 
 
 def test_a_storm_of_signals_stops_nothing():
