@@ -225,7 +225,7 @@ static size_t encode(struct tsdb *tsdb, struct sample_batch *batch)
 			p->series->in_series_file = true;
 			added++;
 		}
-		tsdb_wal_put(&record, p->series->ref, p->t_ms, p->value, previous);
+		sample_bytes_put(&record.samples, p->series->ref, p->t_ms, p->value, previous);
 		p->series->logged_segment = 0; /* until it is in the head */
 	}
 	tsdb_wal_end(&record);

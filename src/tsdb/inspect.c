@@ -141,7 +141,7 @@ static enum rc inspect_log(struct inspection *in, const char *kind, const char *
 	struct arena_mark mark = arena_mark(cx->arena);
 	struct tsdb_file counted = {0};
 	struct series_reader series = {count_series, &counted};
-	struct wal_reader log = {any_previous, count_sample, &counted};
+	struct sample_reader log = {any_previous, count_sample, &counted};
 	struct str bytes;
 	char *path = file_join(cx, directory, name);
 	if (path == NULL)

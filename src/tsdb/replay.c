@@ -105,7 +105,7 @@ static enum rc replay(struct cx *cx, struct replay *r)
 {
 	struct tsdb *tsdb = r->tsdb;
 	struct series_reader series = {take_record, r};
-	struct wal_reader log = {previous, take_sample, r};
+	struct sample_reader log = {previous, take_sample, r};
 	char *log_path = file_join(cx, tsdb->directory, "wal");
 	if (log_path == NULL)
 		return RC_LIMIT;

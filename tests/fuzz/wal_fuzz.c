@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t seen = 0;
 	struct str bytes = str_make((const char *)data, size);
-	struct wal_reader log = {previous, take_sample, &seen};
+	struct sample_reader log = {previous, take_sample, &seen};
 	struct series_reader series = {take_series, &seen};
 	if ((tsdb_wal_read(bytes, &log) > size || tsdb_series_read(bytes, &series) > size) &&
 	    size >= 8)

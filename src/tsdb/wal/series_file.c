@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "sys/file.h"
-#include "tsdb/wal/records.h"
+#include "sys/records.h"
 #include "tsdb/wal/wal.h"
 
 #define SERIES_MAGIC "BLSER\0\0\1" /* the last byte is the version */
@@ -20,20 +20,20 @@ static bool take_record(void *context, struct str payload)
 
 size_t tsdb_series_read(struct str bytes, const struct series_reader *reader)
 {
-	return tsdb_records_read(bytes, SERIES_MAGIC, take_record, (void *)(uintptr_t)reader);
+	return records_read(bytes, SERIES_MAGIC, take_record, (void *)(uintptr_t)reader);
 }
 
 void tsdb_series_put(struct buf *out, uint64_t ref, struct str labels)
 {
-	size_t at = tsdb_record_begin(out);
+	size_t at = record_begin(out);
 	bytes_put_varint(out, ref);
 	buf_put_str(out, labels);
-	tsdb_record_end(out, at);
+	record_end(out, at);
 }
 
 enum rc tsdb_series_write(struct cx *cx, struct series_file *file, struct str records, size_t count)
 {
-	enum rc rc = tsdb_records_append(cx, file->fd, &file->bytes, records);
+	enum rc rc = records_append(cx, file->fd, &file->bytes, records);
 	if (rc == RC_OK)
 		file->records += count;
 	else
@@ -44,7 +44,7 @@ enum rc tsdb_series_write(struct cx *cx, struct series_file *file, struct str re
 static enum rc begin_file(struct cx *cx, struct series_file *file, uint64_t number)
 {
 	int fd;
-	TRY(tsdb_records_create(cx, file->directory, PREFIX, SERIES_MAGIC, number, &fd));
+	TRY(records_create(cx, file->directory, PREFIX, SERIES_MAGIC, number, &fd));
 	if (file->fd >= 0)
 		close(file->fd);
 	file->fd = fd;
@@ -62,7 +62,7 @@ enum rc tsdb_series_next(struct cx *cx, struct series_file *file)
 enum rc tsdb_series_drop_former(struct cx *cx, struct series_file *file)
 {
 	TRY(file_sync(cx, file->fd));
-	return tsdb_records_drop_before(cx, file->directory, PREFIX, file->number);
+	return records_drop_before(cx, file->directory, PREFIX, file->number);
 }
 
 struct counting {
@@ -87,18 +87,17 @@ enum rc tsdb_series_open(struct cx *cx, const char *directory, const struct seri
 	bool whole = true;
 	struct counting counting = {reader, 0};
 	*out = (struct series_file){.directory = heap_copy(directory, strlen(directory)), .fd = -1};
-	TRY(tsdb_records_list(cx, directory, PREFIX, &numbers, &count));
+	TRY(records_list(cx, directory, PREFIX, &numbers, &count));
 	for (size_t i = 0; i < count; i++) {
-		char *path = tsdb_records_path(cx, directory, PREFIX, numbers[i]);
+		char *path = records_path(cx, directory, PREFIX, numbers[i]);
 		if (path == NULL)
 			return RC_LIMIT;
 		counting.count = 0;
-		TRY(tsdb_records_replay(cx, path, SERIES_MAGIC, count_record, &counting, &good,
-					&whole));
+		TRY(records_replay(cx, path, SERIES_MAGIC, count_record, &counting, &good, &whole));
 	}
 	if (count == 0 || !whole)
 		return begin_file(cx, out, count == 0 ? 1 : numbers[count - 1] + 1);
-	TRY(tsdb_records_reopen(cx, directory, PREFIX, numbers[count - 1], &out->fd));
+	TRY(records_reopen(cx, directory, PREFIX, numbers[count - 1], &out->fd));
 	out->number = numbers[count - 1];
 	out->bytes = good;
 	out->records = counting.count;

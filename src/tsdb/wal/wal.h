@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/cx.h"
+#include "model/sample_bytes.h"
 
 /* ---- the log ---- */
 
@@ -16,32 +17,19 @@ struct wal {
 	uint64_t bytes; /* of the segment: good so far */
 };
 
-/* One record under way. */
+/* One record under way: samples are put into it. */
 struct wal_batch {
-	struct buf *out;
+	struct sample_bytes samples;
 	size_t began;
-	uint64_t ref;
-	int64_t t_ms;
-};
-
-struct wal_reader {
-	/* The value that stands in the log as the difference from it; false when the series is not
-	 * known. */
-	bool (*previous)(void *context, uint64_t ref, double *value);
-	bool (*sample)(void *context, uint64_t ref, int64_t t_ms, double value);
-	void *context;
 };
 
 /* Replays every segment in order, then opens a new one. A torn tail of the last one is left, with
  * a log line; damage elsewhere ends the replay of that segment, with a log line. */
-enum rc tsdb_wal_open(struct cx *cx, const char *directory, const struct wal_reader *reader,
+enum rc tsdb_wal_open(struct cx *cx, const char *directory, const struct sample_reader *reader,
 		      struct wal *out) NODISCARD;
 void tsdb_wal_close(struct wal *wal);
 
 void tsdb_wal_begin(struct wal_batch *batch, struct buf *out);
-/* previous: the series' newest value when that stands in this segment already, else NULL. */
-void tsdb_wal_put(struct wal_batch *batch, uint64_t ref, int64_t t_ms, double value,
-		  const double *previous);
 /* Nothing is left of a record without samples. */
 void tsdb_wal_end(struct wal_batch *batch);
 /* Whole records; on failure the segment is cut back to what it was. */
@@ -50,7 +38,7 @@ enum rc tsdb_wal_next_segment(struct cx *cx, struct wal *wal) NODISCARD;
 enum rc tsdb_wal_drop_before(struct cx *cx, const struct wal *wal, uint64_t segment) NODISCARD;
 /* Reads the records of one segment's bytes; the offset behind the last good one. For replay,
  * verification and fuzzing. */
-size_t tsdb_wal_read(struct str bytes, const struct wal_reader *reader);
+size_t tsdb_wal_read(struct str bytes, const struct sample_reader *reader);
 
 /* ---- the series file ---- */
 

@@ -1,5 +1,5 @@
 /* Numbered files of records: created, appended to, read back up to the first damage. */
-#include "tsdb/wal/records.h"
+#include "sys/records.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "sys/file.h"
 
-size_t tsdb_record_begin(struct buf *out)
+size_t record_begin(struct buf *out)
 {
 	static const char head[RECORD_HEAD_BYTES];
 	size_t at = out->length;
@@ -24,7 +24,7 @@ size_t tsdb_record_begin(struct buf *out)
 	return at;
 }
 
-void tsdb_record_end(struct buf *out, size_t began_at)
+void record_end(struct buf *out, size_t began_at)
 {
 	char *head = out->data + began_at;
 	uint32_t length = (uint32_t)(out->length - began_at - RECORD_HEAD_BYTES);
@@ -33,26 +33,33 @@ void tsdb_record_end(struct buf *out, size_t began_at)
 	memcpy(head + 4, &sum, sizeof(sum));
 }
 
-size_t tsdb_records_read(struct str bytes, const char *magic,
-			 bool (*take)(void *context, struct str payload), void *context)
+bool record_cut(struct str *rest, struct str *payload)
 {
-	size_t at = RECORDS_MAGIC_BYTES;
-	if (bytes.n < RECORDS_MAGIC_BYTES || memcmp(bytes.p, magic, RECORDS_MAGIC_BYTES) != 0)
-		return 0;
-	while (bytes.n - at >= RECORD_HEAD_BYTES) {
-		const char *head = bytes.p + at;
-		uint32_t length = bytes_u32(head);
-		if (length < 1 || length > RECORD_LIMIT_BYTES ||
-		    length > bytes.n - at - RECORD_HEAD_BYTES ||
-		    XXH32(head + RECORD_HEAD_BYTES, length, 0) != bytes_u32(head + 4) ||
-		    !take(context, str_make(head + RECORD_HEAD_BYTES, length)))
-			break;
-		at += RECORD_HEAD_BYTES + (size_t)length;
-	}
-	return at;
+	if (rest->n < RECORD_HEAD_BYTES)
+		return false;
+	uint32_t length = bytes_u32(rest->p);
+	if (length < 1 || length > RECORD_LIMIT_BYTES || length > rest->n - RECORD_HEAD_BYTES ||
+	    XXH32(rest->p + RECORD_HEAD_BYTES, length, 0) != bytes_u32(rest->p + 4))
+		return false;
+	*payload = str_make(rest->p + RECORD_HEAD_BYTES, length);
+	*rest = str_skip(*rest, RECORD_HEAD_BYTES + (size_t)length);
+	return true;
 }
 
-char *tsdb_records_path(struct cx *cx, const char *directory, const char *prefix, uint64_t number)
+size_t records_read(struct str bytes, const char *magic,
+		    bool (*take)(void *context, struct str payload), void *context)
+{
+	struct str rest, payload;
+	size_t good = RECORDS_MAGIC_BYTES;
+	if (bytes.n < RECORDS_MAGIC_BYTES || memcmp(bytes.p, magic, RECORDS_MAGIC_BYTES) != 0)
+		return 0;
+	rest = str_skip(bytes, RECORDS_MAGIC_BYTES);
+	while (record_cut(&rest, &payload) && take(context, payload))
+		good = bytes.n - rest.n;
+	return good;
+}
+
+char *records_path(struct cx *cx, const char *directory, const char *prefix, uint64_t number)
 {
 	return cx_printf(cx, "%s/%s%08llu", directory, prefix, (unsigned long long)number);
 }
@@ -63,8 +70,8 @@ static int by_number(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-enum rc tsdb_records_list(struct cx *cx, const char *directory, const char *prefix, uint64_t **out,
-			  size_t *count)
+enum rc records_list(struct cx *cx, const char *directory, const char *prefix, uint64_t **out,
+		     size_t *count)
 {
 	VEC(uint64_t) list = {0};
 	DIR *dir = opendir(directory);
@@ -92,10 +99,10 @@ enum rc tsdb_records_list(struct cx *cx, const char *directory, const char *pref
 	return rc;
 }
 
-enum rc tsdb_records_create(struct cx *cx, const char *directory, const char *prefix,
-			    const char *magic, uint64_t number, int *fd)
+enum rc records_create(struct cx *cx, const char *directory, const char *prefix, const char *magic,
+		       uint64_t number, int *fd)
 {
-	char *path = tsdb_records_path(cx, directory, prefix, number);
+	char *path = records_path(cx, directory, prefix, number);
 	if (path == NULL)
 		return RC_LIMIT;
 	*fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -113,10 +120,10 @@ enum rc tsdb_records_create(struct cx *cx, const char *directory, const char *pr
 	return rc;
 }
 
-enum rc tsdb_records_reopen(struct cx *cx, const char *directory, const char *prefix,
-			    uint64_t number, int *fd)
+enum rc records_reopen(struct cx *cx, const char *directory, const char *prefix, uint64_t number,
+		       int *fd)
 {
-	char *path = tsdb_records_path(cx, directory, prefix, number);
+	char *path = records_path(cx, directory, prefix, number);
 	if (path == NULL)
 		return RC_LIMIT;
 	*fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -129,7 +136,7 @@ enum rc tsdb_records_reopen(struct cx *cx, const char *directory, const char *pr
 	return rc;
 }
 
-enum rc tsdb_records_append(struct cx *cx, int fd, uint64_t *bytes, struct str records)
+enum rc records_append(struct cx *cx, int fd, uint64_t *bytes, struct str records)
 {
 	if (records.n == 0)
 		return RC_OK;
@@ -167,9 +174,9 @@ static enum rc map_file(struct cx *cx, const char *path, struct str *out)
 	return rc;
 }
 
-enum rc tsdb_records_replay(struct cx *cx, const char *path, const char *magic,
-			    bool (*take)(void *context, struct str payload), void *context,
-			    size_t *good, bool *whole)
+enum rc records_replay(struct cx *cx, const char *path, const char *magic,
+		       bool (*take)(void *context, struct str payload), void *context, size_t *good,
+		       bool *whole)
 {
 	struct str bytes;
 	enum rc rc = RC_OK;
@@ -180,7 +187,7 @@ enum rc tsdb_records_replay(struct cx *cx, const char *path, const char *magic,
 		rc = cx_fail(cx, RC_UNSUPPORTED, "version %d of '%s' is not known",
 			     bytes.p[RECORDS_MAGIC_BYTES - 1], path);
 	else
-		*good = tsdb_records_read(bytes, magic, take, context);
+		*good = records_read(bytes, magic, take, context);
 	*whole = rc == RC_OK && *good == bytes.n;
 	if (rc == RC_OK && !*whole)
 		log_warn("a log ends in bytes that are no whole record: torn by a stop, or damaged",
@@ -190,14 +197,14 @@ enum rc tsdb_records_replay(struct cx *cx, const char *path, const char *magic,
 	return rc;
 }
 
-enum rc tsdb_records_drop_before(struct cx *cx, const char *directory, const char *prefix,
-				 uint64_t number)
+enum rc records_drop_before(struct cx *cx, const char *directory, const char *prefix,
+			    uint64_t number)
 {
 	uint64_t *numbers;
 	size_t count;
-	TRY(tsdb_records_list(cx, directory, prefix, &numbers, &count));
+	TRY(records_list(cx, directory, prefix, &numbers, &count));
 	for (size_t i = 0; i < count && numbers[i] < number; i++) {
-		char *path = tsdb_records_path(cx, directory, prefix, numbers[i]);
+		char *path = records_path(cx, directory, prefix, numbers[i]);
 		if (path == NULL)
 			return RC_LIMIT;
 		if (unlink(path) != 0)
