@@ -43,6 +43,19 @@ struct sample_sink {
 	void (*drop)(struct sample_batch **batch);
 };
 
+/* What a store took, told as it takes it: commit after commit, in that order, while the commit
+ * lasts; from any thread, one at a time. What it does must be short and may not fail: the commit is
+ * made. */
+struct sample_tap {
+	void *self;
+	bool (*begin)(void *self); /* false: nobody wants to know */
+	/* false: the series is not known yet; it is told then, and the sample again. A reference is
+	 * never given to another series. */
+	bool (*sample)(void *self, uint64_t ref, int64_t t_ms, double value);
+	void (*series)(void *self, uint64_t ref, const struct labels *labels);
+	void (*end)(void *self);
+};
+
 enum sample_type { SAMPLE_UNKNOWN, SAMPLE_COUNTER, SAMPLE_GAUGE, SAMPLE_HISTOGRAM, SAMPLE_SUMMARY };
 
 #endif

@@ -244,8 +244,21 @@ static enum rc write_records(struct cx *cx, struct tsdb *tsdb, size_t added)
 	return RC_OK;
 }
 
+static void tell(const struct sample_tap *tap, const struct pending *p)
+{
+	struct label pairs[LABELS_LIMIT];
+	struct labels labels;
+	if (tap->sample(tap->self, p->series->ref, p->t_ms, p->value))
+		return;
+	CHECK(tsdb_labels_read(head_series_labels(p->series), pairs, &labels));
+	tap->series(tap->self, p->series->ref, &labels);
+	(void)tap->sample(tap->self, p->series->ref, p->t_ms, p->value);
+}
+
 static void take(struct tsdb *tsdb, struct sample_batch *batch)
 {
+	const struct sample_tap *tap = &tsdb->options.tap;
+	bool tapped = tap->begin != NULL && batch->pending.n > 0 && tap->begin(tap->self);
 	for (size_t i = 0; i < batch->pending.n; i++) {
 		struct pending *p = &batch->pending.v[i];
 		bool newest = p->t_ms > p->series->newest_ms;
@@ -257,7 +270,11 @@ static void take(struct tsdb *tsdb, struct sample_batch *batch)
 		if (newest)
 			p->series->logged_segment = tsdb->wal.segment;
 		tsdb->stats.samples_appended++;
+		if (tapped)
+			tell(tap, p);
 	}
+	if (tapped)
+		tap->end(tap->self);
 	vec_each (struct pending_exemplar, exemplar, &batch->exemplars)
 		tsdb_exemplars_put(&tsdb->exemplars, exemplar);
 }

@@ -29,6 +29,7 @@ struct tsdb_options {
 	size_t exemplar_limit;        /* default 10,000 */
 	uint64_t space_reserve_bytes; /* ingestion stops below this much free space; default 64 MiB
 				       */
+	struct sample_tap tap;        /* begin NULL: none */
 	/* Told on the loop when ingestion stops (RC_NO_SPACE, RC_IO) and when it goes on (RC_OK).
 	 */
 	void (*state_changed)(void *context, enum rc state, const char *reason);
