@@ -12,6 +12,7 @@
 
 #define INVOCATION_BUDGET_BYTES (256 << 20)
 #define DEFAULT_COLUMNS 100
+#define UNCUT_COLUMNS 1000000 /* a pipe or a file has no width: nothing is cut for it */
 
 static size_t option_index(const struct command *command, struct str name)
 {
@@ -209,7 +210,7 @@ static int terminal_columns(void)
 	struct winsize size;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
 		return size.ws_col;
-	return DEFAULT_COLUMNS;
+	return isatty(STDOUT_FILENO) ? DEFAULT_COLUMNS : UNCUT_COLUMNS;
 }
 
 static int run_command(const struct command *command, char **words, int count)

@@ -300,6 +300,8 @@ def test_a_second_backline_is_refused_and_bad_usage_told():
         again = b.cli("serve", "--listen", "127.0.0.1:0", check=False)
         assert again.returncode == 1 and "another Backline uses" in again.stderr, again.stderr
         assert b.cli("query", "rate(", check=False).returncode == 1
+        b.cli("deploy", "x" * 300)
+        assert "x" * 300 in b.cli("journal", "list").stdout  # whole: a pipe has no width
     with scratch() as where:
         alone = Backline(where).cli("pages", check=False)
         assert alone.returncode == 1 and "backline.sock': No such file" in alone.stderr, alone.stderr
