@@ -68,13 +68,6 @@ struct str str_trim(struct str s)
 	return s;
 }
 
-struct str str_skip(struct str s, size_t count)
-{
-	if (count > s.n)
-		count = s.n;
-	return str_make(s.p + count, s.n - count);
-}
-
 bool str_split(struct str *rest, char separator, struct str *piece)
 {
 	if (rest->p == NULL)

@@ -43,7 +43,11 @@ bool str_ends(struct str s, struct str suffix);
 ptrdiff_t str_find(struct str s, struct str needle);
 ptrdiff_t str_find_nocase(struct str s, struct str needle);
 struct str str_trim(struct str s); /* ASCII white space at both ends */
-struct str str_skip(struct str s, size_t count);
+static inline struct str str_skip(struct str s, size_t count)
+{
+	count = count < s.n ? count : s.n;
+	return (struct str){s.p + count, s.n - count};
+}
 /* Cut the next piece before `separator` from *rest; false at the end. "a,,b" gives a, "", b. */
 bool str_split(struct str *rest, char separator, struct str *piece);
 /* Whole slice must be the number; false on junk, empty or overflow. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static enum rc code_of_errno(void)
@@ -54,7 +55,8 @@ static enum rc check_regular(struct cx *cx, int fd, const char *path)
 	struct stat status;
 	if (fstat(fd, &status) != 0)
 		return cx_fail_os(cx, code_of_errno(), "could not read '%s'", path);
-	if (S_ISREG(status.st_mode))
+	/* /dev/null is how one says 'an empty file' */
+	if (S_ISREG(status.st_mode) || (S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3)))
 		return RC_OK;
 	return cx_fail(cx, RC_INVALID, "could not read '%s': it is %s", path,
 		       S_ISDIR(status.st_mode) ? "a directory" : "not a regular file");

@@ -20,7 +20,7 @@ struct sample_batch {
 	uint64_t entry; /* of the head's reclaim */
 	VEC(struct pending) pending;
 	VEC(struct pending_exemplar) exemplars;
-	struct buf key;
+	struct labels_room key;
 	uint64_t duplicate, out_of_order;
 };
 
@@ -45,7 +45,7 @@ static void sink_drop(struct sample_batch **handle)
 		tsdb_exemplar_free(exemplar);
 	vec_heap_release(&batch->exemplars);
 	vec_heap_release(&batch->pending);
-	buf_release(&batch->key);
+	free(batch->key.bytes);
 	free(batch);
 }
 

@@ -9,14 +9,26 @@ uint64_t tsdb_labels_hash(struct str bytes)
 	return XXH3_64bits(bytes.p, bytes.n);
 }
 
-void tsdb_labels_key(const struct labels *labels, struct buf *out, struct labels_key *key)
+/* Once for every sample that comes without a reference: no call for a byte. */
+void tsdb_labels_key(const struct labels *labels, struct labels_room *room, struct labels_key *key)
 {
-	buf_clear(out);
-	for (size_t i = 0; i < labels->n; i++) {
-		bytes_put_str(out, labels->v[i].name);
-		bytes_put_str(out, labels->v[i].value);
+	size_t most = 0;
+	for (size_t i = 0; i < labels->n; i++)
+		most += labels->v[i].name.n + labels->v[i].value.n + 2 * VARINT_MOST_BYTES;
+	if (most > room->capacity) {
+		room->capacity = most * 2;
+		room->bytes = heap_resize(room->bytes, room->capacity);
 	}
-	key->bytes = buf_str(out);
+	char *at = room->bytes;
+	for (size_t i = 0; i < labels->n; i++) {
+		const struct label *label = &labels->v[i];
+		at = bytes_write_varint(at, label->name.n);
+		memcpy(at, label->name.p, label->name.n);
+		at = bytes_write_varint(at + label->name.n, label->value.n);
+		memcpy(at, label->value.p, label->value.n);
+		at += label->value.n;
+	}
+	key->bytes = str_make(room->bytes, (size_t)(at - room->bytes));
 	key->hash = tsdb_labels_hash(key->bytes);
 	key->labels = labels;
 }

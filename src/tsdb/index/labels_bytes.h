@@ -13,8 +13,14 @@ struct labels_key {
 	const struct labels *labels;
 };
 
-/* Into `out`, which is cleared; the key lives as long as both. */
-void tsdb_labels_key(const struct labels *labels, struct buf *out, struct labels_key *key);
+/* Room for a key's bytes, used again and again; free() them at the end. */
+struct labels_room {
+	char *bytes;
+	size_t capacity;
+};
+
+/* The key lives as long as labels, and until the room is used again. */
+void tsdb_labels_key(const struct labels *labels, struct labels_room *room, struct labels_key *key);
 uint64_t tsdb_labels_hash(struct str bytes);
 /* Into at most LABELS_LIMIT places; the slices point into bytes. false when they are none. */
 bool tsdb_labels_read(struct str bytes, struct label *pairs, struct labels *out);
