@@ -5,6 +5,7 @@
 #ifndef PROMQL_PROMQL_H
 #define PROMQL_PROMQL_H
 
+#include "base/json.h"
 #include "tsdb/tsdb.h"
 
 struct promql_expr; /* in the arena it was parsed with; regular expressions belong to it */
@@ -16,16 +17,26 @@ void promql_release(struct promql_expr *expr);
 /* Prometheus' canonical text; parsing it gives the same expression. */
 void promql_print(struct buf *out, const struct promql_expr *expr);
 
+/* The tree as JSON, as Prometheus' /api/v1/parse_query gives it. */
+void promql_print_tree(struct json *json, const struct promql_expr *expr);
+
+/* Nothing but a selector, without modifiers: a match[] parameter. */
+enum rc promql_parse_selector(struct cx *cx, struct str text, struct promql_expr **out) NODISCARD;
 /* The matchers of a plain selector (for match[]); RC_INVALID for anything else. They belong to
  * expr. */
 enum rc promql_matchers(const struct promql_expr *expr, struct matcher **out,
 			size_t *count) NODISCARD;
+
+bool promql_has_selectors(const struct promql_expr *expr);
 
 /* Where series come from: a tsdb, or whatever a test has. The functions have the contracts of
  * tsdb_query_*; `read` is called by several threads at once. */
 struct promql_source {
 	void *self;
 	struct loop *loop; /* whose idle CPU workers help; NULL: nobody does */
+	/* Added to: how many samples steps looked at, each as often as a step did; NULL: they are
+	 * not counted. Any thread may add. */
+	uint64_t *samples;
 	enum rc (*open)(void *self, struct cx *cx, const struct matcher *matchers, size_t count,
 			int64_t from_ms, int64_t to_ms, void **query);
 	size_t (*count)(const void *query);

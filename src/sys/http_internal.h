@@ -68,6 +68,8 @@ struct http_request {
 	size_t reply_header_count;
 };
 
+const char *http_coding_name(enum http_coding coding); /* "gzip" */
+
 /* Listening sockets, non-blocking. The port that was taken goes to server->port. */
 enum rc http_listen_network(struct cx *cx, struct http_server *server, int *out) NODISCARD;
 enum rc http_listen_local(struct cx *cx, struct http_server *server, int *out) NODISCARD;

@@ -73,12 +73,12 @@ struct str http_request_param(const struct http_request *request, const char *na
 	/* decoding needs the request's arena: the request is ours, only its contract is constant */
 	struct http_request *mine = (struct http_request *)(uintptr_t)request;
 	struct str value = {0};
-	if (find_param(mine, request->query, str_of(name), &nth, &value))
-		return value;
 	struct str type = http_request_header(request, "Content-Type");
 	if (type.p != NULL && str_starts(type, STR("application/x-www-form-urlencoded")) &&
 	    request->body.length > 0 &&
 	    find_param(mine, buf_str(&request->body), str_of(name), &nth, &value))
+		return value;
+	if (find_param(mine, request->query, str_of(name), &nth, &value))
 		return value;
 	return str_make(NULL, 0);
 }

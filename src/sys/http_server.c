@@ -10,7 +10,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/check.h"
 #include "base/json.h"
@@ -22,7 +21,6 @@
 #define IDLE_TIMEOUT_MS 60000
 #define HEAD_LIMIT_BYTES (32 * 1024)
 #define CONNECTIONS_DEFAULT 512
-#define GZIP_LEAST_BYTES 1024
 #define RUNS_AT_ONCE_LIMIT 64 /* far more than the bytes of one buffer take */
 
 static void run_daemons(struct http_server *server);
@@ -149,39 +147,14 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
 		log_warn("could not add a header to an answer", F_TEXT("name", name));
 }
 
-static bool accepts_gzip(struct http_request *request)
-{
-	struct str accepted = http_request_header(request, "Accept-Encoding");
-	return accepted.p != NULL && str_find_nocase(accepted, STR("gzip")) >= 0;
-}
-
 static bool is_text(const char *content_type)
 {
 	return strncmp(content_type, "text/", 5) == 0 || strstr(content_type, "json") != NULL ||
 	       strstr(content_type, "svg") != NULL || strstr(content_type, "javascript") != NULL;
 }
 
-static bool gzip(struct str body, struct buf *out)
-{
-	z_stream stream = {0};
-	if (deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-		return false;
-	uLong bound = deflateBound(&stream, body.n);
-	char *packed = heap_alloc(bound);
-	stream.next_in = (Bytef *)(uintptr_t)body.p;
-	stream.avail_in = (uInt)body.n;
-	stream.next_out = (Bytef *)packed;
-	stream.avail_out = (uInt)bound;
-	bool fine = deflate(&stream, Z_FINISH) == Z_STREAM_END;
-	if (fine)
-		buf_put(out, packed, stream.total_out);
-	deflateEnd(&stream);
-	free(packed);
-	return fine;
-}
-
 static void set_response(struct http_request *request, int status, const char *content_type,
-			 char *bytes, size_t length, bool packed)
+			 char *bytes, size_t length, enum http_coding coding)
 {
 	CHECK(request->response == NULL); /* replied to exactly once */
 	request->response = MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_FREE);
@@ -189,8 +162,8 @@ static void set_response(struct http_request *request, int status, const char *c
 	request->status = status;
 	if (content_type != NULL)
 		add_header(request->response, "Content-Type", content_type);
-	if (packed)
-		add_header(request->response, "Content-Encoding", "gzip");
+	if (coding != HTTP_PLAIN)
+		add_header(request->response, "Content-Encoding", http_coding_name(coding));
 	add_header(request->response, "X-Content-Type-Options", "nosniff");
 	for (size_t i = 0; i < request->reply_header_count; i++)
 		add_header(request->response, request->reply_headers[i].name.p,
@@ -206,16 +179,21 @@ static void set_response(struct http_request *request, int status, const char *c
 	}
 }
 
+void http_reply_packed(struct http_request *request, int status, const char *content_type,
+		       enum http_coding coding, struct buf *body)
+{
+	size_t length;
+	char *bytes = buf_take(body, &length);
+	set_response(request, status, content_type, bytes, length, coding);
+}
+
 void http_reply_buf(struct http_request *request, int status, const char *content_type,
 		    struct buf *body)
 {
-	struct buf packed = BUF_INIT;
-	bool pack = body->length >= GZIP_LEAST_BYTES && content_type != NULL &&
-		    is_text(content_type) && accepts_gzip(request) && gzip(buf_str(body), &packed);
-	size_t length;
-	char *bytes = buf_take(pack ? &packed : body, &length);
-	set_response(request, status, content_type, bytes, length, pack);
-	buf_release(body);
+	enum http_coding coding = HTTP_PLAIN;
+	if (content_type != NULL && is_text(content_type))
+		coding = http_pack(http_request_coding(request), body);
+	http_reply_packed(request, status, content_type, coding, body);
 }
 
 void http_reply(struct http_request *request, int status, const char *content_type, struct str body)

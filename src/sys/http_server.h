@@ -68,7 +68,7 @@ struct str http_request_header(const struct http_request *request, const char *n
 struct str http_request_cookie(const struct http_request *request, const char *name);
 /* Value of {name} in the route's path. */
 struct str http_request_part(const struct http_request *request, const char *name);
-/* Query and, for application/x-www-form-urlencoded bodies, form parameters, query first. `nth`
+/* Query and, for application/x-www-form-urlencoded bodies, form parameters, these first. `nth`
  * counts repeated ones ("match[]"). .p NULL when there is no such. */
 struct str http_request_param(const struct http_request *request, const char *name, size_t nth);
 /* Everything after '?', raw; "" without one. */
@@ -79,12 +79,21 @@ struct str http_request_actor(const struct http_request *request);
 
 /* Before the reply; name and value are copied. */
 void http_reply_header(struct http_request *request, const char *name, const char *value);
-/* Copies body. Compresses with gzip where accepted and body is text above 1 kB. */
+/* Copies body. Packs it where accepted and body is text above 1 kB. */
 void http_reply(struct http_request *request, int status, const char *content_type,
 		struct str body);
 /* Takes the buf's bytes. */
 void http_reply_buf(struct http_request *request, int status, const char *content_type,
 		    struct buf *body);
+/* A large answer is packed where it is made, on a worker: what the client takes is asked on the
+ * loop, http_pack() runs anywhere and replaces body by its packed form, unless it is small or
+ * cannot be packed; then it returns HTTP_PLAIN. */
+enum http_coding { HTTP_PLAIN, HTTP_GZIP, HTTP_DEFLATE };
+enum http_coding http_request_coding(const struct http_request *request);
+enum http_coding http_pack(enum http_coding coding, struct buf *body);
+/* As http_reply_buf(), of what http_pack() returned `coding` for. */
+void http_reply_packed(struct http_request *request, int status, const char *content_type,
+		       enum http_coding coding, struct buf *body);
 /* {"status":"error","errorType":...,"error":...,"hint":...} from the error in cx. */
 void http_reply_error(struct http_request *request, struct cx *cx);
 

@@ -35,17 +35,25 @@ enum rc web_authorize(struct cx *cx, const struct http_request *request,
 		      const struct http_route *route, void *context) NODISCARD;
 void web_first_page(struct http_request *request, void *context);
 void web_first_consume(struct http_request *request, void *context);
-/* prometheus.c */
+/* query.c */
 void web_query(struct http_request *request, void *context);
 void web_query_range(struct http_request *request, void *context);
+/* A time as Prometheus' API takes it: seconds, or RFC 3339. */
+enum rc web_time_param(struct cx *cx, const struct http_request *request, const char *name,
+		       int64_t fallback_ms, int64_t *out_ms) NODISCARD;
+/* lookup.c */
 void web_series(struct http_request *request, void *context);
 void web_labels(struct http_request *request, void *context);
 void web_label_values(struct http_request *request, void *context);
+void web_format_query(struct http_request *request, void *context);
+void web_parse_query(struct http_request *request, void *context);
+void web_query_exemplars(struct http_request *request, void *context);
+/* federate.c */
+void web_federate(struct http_request *request, void *context);
+/* prometheus.c */
 void web_targets(struct http_request *request, void *context);
 void web_alerts(struct http_request *request, void *context);
 /* prometheus_status.c */
-void web_format_query(struct http_request *request, void *context);
-void web_query_exemplars(struct http_request *request, void *context);
 void web_metadata(struct http_request *request, void *context);
 void web_rules(struct http_request *request, void *context);
 void web_alertmanagers(struct http_request *request, void *context);
@@ -53,9 +61,6 @@ void web_buildinfo(struct http_request *request, void *context);
 void web_runtimeinfo(struct http_request *request, void *context);
 void web_flags(struct http_request *request, void *context);
 void web_config(struct http_request *request, void *context);
-/* A time as Prometheus' API takes it: seconds, or RFC 3339. */
-enum rc web_time_param(struct cx *cx, struct http_request *request, const char *name,
-		       int64_t fallback_ms, int64_t *out_ms) NODISCARD;
 /* store.c */
 void web_tsdb_status(struct http_request *request, void *context);
 void web_tsdb_snapshot(struct http_request *request, void *context);

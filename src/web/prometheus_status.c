@@ -21,50 +21,7 @@ static void end(struct http_request *request, struct json *json, struct buf *out
 	http_reply_buf(request, 200, "application/json", out);
 }
 
-/* The parsed `query`; false when that was replied to. */
-static bool parse_query(struct http_request *request, struct promql_expr **out)
-{
-	struct cx *cx = http_request_cx(request);
-	struct str text = http_request_param(request, "query", 0);
-	if (promql_parse(cx, text.p == NULL ? STR("") : text, out) == RC_OK)
-		return true;
-	http_reply_error(request, cx);
-	return false;
-}
-
-void web_format_query(struct http_request *request, void *context)
-{
-	struct promql_expr *expr;
-	struct buf out = BUF_INIT, text = BUF_INIT;
-	struct json json;
-	(void)context;
-	if (!parse_query(request, &expr))
-		return;
-	promql_print(&text, expr);
-	promql_release(expr);
-	begin(&json, &out);
-	json_string(&json, buf_str(&text));
-	buf_release(&text);
-	end(request, &json, &out);
-}
-
-/* No exemplars are stored: a good question has an empty answer. */
-void web_query_exemplars(struct http_request *request, void *context)
-{
-	struct promql_expr *expr;
-	struct buf out = BUF_INIT;
-	struct json json;
-	(void)context;
-	if (!parse_query(request, &expr))
-		return;
-	promql_release(expr);
-	begin(&json, &out);
-	json_array(&json);
-	json_end_array(&json);
-	end(request, &json, &out);
-}
-
-/* No metadata is stored either. */
+/* No metadata is stored. */
 void web_metadata(struct http_request *request, void *context)
 {
 	struct cx *cx = http_request_cx(request);

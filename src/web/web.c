@@ -10,7 +10,7 @@
 #include "sys/file.h"
 #include "web/inside.h"
 
-#define FORM_LIMIT_BYTES (1 << 20)
+#define FORM_LIMIT_BYTES (4 << 20) /* above what a query may have: that is told by the parser */
 #define PUSH_LIMIT_BYTES (32 << 20)
 
 static void say_fine(struct http_request *request, void *context)
@@ -168,11 +168,15 @@ static const struct http_route routes[] = {
 	PROMETHEUS("GET", "/labels", web_labels),
 	PROMETHEUS("POST", "/labels", web_labels),
 	PROMETHEUS("GET", "/label/{name}/values", web_label_values),
+	{"GET", "/federate", HTTP_SESSION, "read", 0, web_federate, NULL},
+	{"GET", "/prometheus/federate", HTTP_SESSION, "read", 0, web_federate, NULL},
 	{"POST", "/api/v1/write", HTTP_SESSION, "write", PUSH_LIMIT_BYTES, web_remote_write, NULL},
 	PROMETHEUS("GET", "/targets", web_targets),
 	PROMETHEUS("GET", "/alerts", web_alerts),
 	PROMETHEUS("GET", "/format_query", web_format_query),
 	PROMETHEUS("POST", "/format_query", web_format_query),
+	PROMETHEUS("GET", "/parse_query", web_parse_query),
+	PROMETHEUS("POST", "/parse_query", web_parse_query),
 	PROMETHEUS("GET", "/query_exemplars", web_query_exemplars),
 	PROMETHEUS("POST", "/query_exemplars", web_query_exemplars),
 	PROMETHEUS("GET", "/metadata", web_metadata),

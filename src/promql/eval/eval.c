@@ -45,8 +45,13 @@ static void source_close(void **query)
 
 struct promql_source promql_source_of(struct tsdb *tsdb, struct loop *loop)
 {
-	return (struct promql_source){tsdb,          loop,        source_open, source_count,
-				      source_labels, source_read, source_close};
+	return (struct promql_source){.self = tsdb,
+				      .loop = loop,
+				      .open = source_open,
+				      .count = source_count,
+				      .labels = source_labels,
+				      .read = source_read,
+				      .close = source_close};
 }
 
 /* ---- what all nodes use ---- */

@@ -44,6 +44,7 @@ struct evaluation {
 	int64_t start_ms, end_ms; /* of the whole query, for @ start() and @ end() */
 	struct hand hands[LOOP_HANDS];
 	struct stream *streams; /* all that were opened, to be closed at the end */
+	int subqueries;         /* that the node stands in: their samples count once, outside */
 };
 
 /* ---- eval.c ---- */

@@ -16,7 +16,7 @@ struct select_stream {
 	void *query;          /* NULL: of a subquery */
 	struct stream *inner; /* of a subquery */
 	const struct promql_expr *call;
-	bool timestamps;
+	bool timestamps, counts;
 	int64_t looks_at_ms; /* of the first step */
 	int64_t moves_ms;    /* from step to step: nothing with an @ */
 	struct window_call windows;
@@ -66,6 +66,12 @@ static enum rc open_store(struct cx *cx, struct select_stream *self,
 	return RC_OK;
 }
 
+static void count_samples(const struct select_stream *self, uint64_t samples)
+{
+	if (self->counts)
+		__atomic_fetch_add(self->base.e->source->samples, samples, __ATOMIC_RELAXED);
+}
+
 /* ---- instant vectors ---- */
 
 static enum rc read_newest(struct cx *cx, struct stream *stream, unsigned hand, size_t index,
@@ -89,6 +95,7 @@ static enum rc read_newest(struct cx *cx, struct stream *stream, unsigned hand, 
 		found++;
 	}
 	*present = found;
+	count_samples(self, found);
 	return RC_OK;
 }
 
@@ -101,6 +108,7 @@ static enum rc new_select(struct cx *cx, struct evaluation *e, const struct prom
 	promql_stream_init(&(*out)->base, e, grid);
 	(*out)->base.close = close_select;
 	(*out)->looks_at_ms = promql_looks_at(e, looks, grid);
+	(*out)->counts = e->source->samples != NULL && e->subqueries == 0;
 	(*out)->moves_ms = looks->at == AT_NONE ? grid.step_ms : 0;
 	return RC_OK;
 }
@@ -164,6 +172,8 @@ static enum rc read_windows(struct cx *cx, struct stream *stream, unsigned hand,
 	drop_stale(&reading->columns);
 	struct samples samples = {reading->columns.t_ms, reading->columns.values,
 				  reading->columns.n};
+	if (self->counts)
+		count_samples(self, promql_count_in_windows(&self->windows, &samples));
 	return self->call->function->over_range(cx, &self->windows, &samples, &reading->scratch,
 						out, present);
 }
@@ -179,7 +189,9 @@ static enum rc open_subquery(struct cx *cx, struct select_stream *self,
 	/* each thread holds one column of them */
 	if (inner.steps > cx->arena->budget_bytes / (8 * LOOP_HANDS * sizeof(double)))
 		return cx_fail(cx, RC_LIMIT, "the subquery has too many steps");
+	self->base.e->subqueries++;
 	TRY(promql_stream_open(cx, self->base.e, node->left, inner, &self->inner));
+	self->base.e->subqueries--;
 	if (!self->inner->distinct) {
 		struct rows rows;
 		TRY(promql_stream_rows(cx, self->inner, &rows));
@@ -286,6 +298,7 @@ enum rc promql_select_samples(struct cx *cx, struct evaluation *e, const struct 
 		drop_stale(columns);
 		TRY(keep_samples(cx, columns, &self->base.labels[i],
 				 self->looks_at_ms - node->range_ms, self->looks_at_ms, out));
+		count_samples(self, columns->n);
 	}
 	return RC_OK;
 }

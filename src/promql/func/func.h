@@ -28,6 +28,9 @@ struct range_scratch {
 };
 void promql_scratch_release(struct range_scratch *scratch);
 
+/* Of all steps together. */
+uint64_t promql_count_in_windows(const struct window_call *call, const struct samples *samples);
+
 struct promql_function {
 	const char *name;
 	enum promql_type result;

@@ -51,6 +51,17 @@ ALWAYS_INLINE void slide_to(const struct window_call *call, const struct samples
 		w->first++;
 }
 
+uint64_t promql_count_in_windows(const struct window_call *call, const struct samples *s)
+{
+	struct window w = {0};
+	uint64_t count = 0;
+	for (size_t k = 0; k < call->grid.steps; k++) {
+		slide_to(call, s, k, &w);
+		count += w.end - w.first;
+	}
+	return count;
+}
+
 /* `of` is called for each window that has samples; false: it says nothing of it. */
 ALWAYS_INLINE size_t slide(const struct window_call *call, const struct samples *s, double *out,
 			   void *context,

@@ -29,7 +29,9 @@ enum rc promql_label_replace(struct cx *cx, const struct promql_expr *call, stru
 		rc = bad_name(cx, "destination", "label_replace", target);
 	for (size_t i = 0; rc == RC_OK && i < count; i++) {
 		buf_clear(&text);
-		if (regex_expand(regex, labels_get(&labels[i], source), replacement, &text))
+		rc = cx_in_time(cx); /* a pattern may be long */
+		if (rc == RC_OK &&
+		    regex_expand(regex, labels_get(&labels[i], source), replacement, &text))
 			rc = labels_with(cx, &labels[i], target, cx_str(cx, buf_str(&text)),
 					 &labels[i]);
 	}

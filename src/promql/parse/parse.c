@@ -638,7 +638,9 @@ static void release_all(struct promql_expr *owned)
 				regex_free((struct regex *)(uintptr_t)node->matchers[i].regex);
 }
 
-enum rc promql_parse(struct cx *cx, struct str text, struct promql_expr **out)
+static enum rc parse_all(struct cx *cx, struct str text,
+			 enum rc (*start)(struct parser *p, struct promql_expr **out),
+			 struct promql_expr **out)
 {
 	struct parser p = {.cx = cx, .text = text};
 	*out = NULL;
@@ -647,7 +649,7 @@ enum rc promql_parse(struct cx *cx, struct str text, struct promql_expr **out)
 	enum rc rc = promql_scan(&p);
 	struct promql_expr *root = NULL;
 	if (rc == RC_OK)
-		rc = parse_expr(&p, 0, &root);
+		rc = start(&p, &root);
 	if (rc == RC_OK && p.token.kind != TOKEN_END)
 		rc = promql_fail_at(&p, p.token.at, "unexpected \"" STR_FMT "\"",
 				    STR_ARG(p.token.text));
@@ -670,6 +672,28 @@ enum rc promql_parse(struct cx *cx, struct str text, struct promql_expr **out)
 	return RC_OK;
 }
 
+static enum rc start_expr(struct parser *p, struct promql_expr **out)
+{
+	return parse_expr(p, 0, out);
+}
+
+enum rc promql_parse(struct cx *cx, struct str text, struct promql_expr **out)
+{
+	return parse_all(cx, text, start_expr, out);
+}
+
+static enum rc start_selector(struct parser *p, struct promql_expr **out)
+{
+	if (p->token.kind == TOKEN_WORD || at_sign(p, "{"))
+		return parse_selector(p, out);
+	return unexpected(p, NULL);
+}
+
+enum rc promql_parse_selector(struct cx *cx, struct str text, struct promql_expr **out)
+{
+	return parse_all(cx, text, start_selector, out);
+}
+
 void promql_release(struct promql_expr *expr)
 {
 	if (expr != NULL)
@@ -679,6 +703,11 @@ void promql_release(struct promql_expr *expr)
 enum promql_type promql_type_of(const struct promql_expr *expr)
 {
 	return expr->type;
+}
+
+bool promql_has_selectors(const struct promql_expr *expr)
+{
+	return expr->selector > 0;
 }
 
 enum rc promql_matchers(const struct promql_expr *expr, struct matcher **out, size_t *count)
