@@ -168,6 +168,7 @@ def e2e():
 
 
 CONFORMANCE = [("promql", ["promql/promqltest.py", "URL", "promql/given"]), ("parser", ["promql/parsetest.py", "URL"]),
+               ("compliance", ["promql/compliancetest.py", "URL"]),
                ("remote write and API", ["remotewrite/rwtest.py", "URL"])]
 
 

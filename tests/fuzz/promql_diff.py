@@ -319,8 +319,8 @@ def difference(query, ours, theirs, exact):
     if a["resultType"] in ("scalar", "string"):
         return None if a["result"][0] == b["result"][0] and close(a["result"][1], b["result"][1], exact) else "value"
     if a["resultType"] == "vector" and re.match(r"(sort|topk|bottomk)", query):
-        if [float(r["value"][1]) for r in a["result"]] != [float(r["value"][1]) for r in b["result"]] and \
-                "nan" not in json.dumps(a).lower():
+        if len(a["result"]) == len(b["result"]) and "nan" not in json.dumps(a).lower() and not all(
+                close(p["value"][1], q["value"][1], exact) for p, q in zip(a["result"], b["result"])):
             return "order"
     key = lambda r: json.dumps(r["metric"], sort_keys=True)
     left, right = ({key(r): r.get("values", [r.get("value")]) for r in d["result"]} for d in (a, b))

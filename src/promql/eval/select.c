@@ -186,6 +186,8 @@ static enum rc open_subquery(struct cx *cx, struct select_stream *self,
 	if (outer.steps > 0)
 		last_ms += (int64_t)(outer.steps - 1) * self->moves_ms;
 	inner = promql_subquery_grid(node, self->looks_at_ms, last_ms);
+	if (outer.steps == 0)
+		inner.steps = 0;
 	/* each thread holds one column of them */
 	if (inner.steps > cx->arena->budget_bytes / (8 * LOOP_HANDS * sizeof(double)))
 		return cx_fail(cx, RC_LIMIT, "the subquery has too many steps");
