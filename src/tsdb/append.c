@@ -293,6 +293,8 @@ static enum rc commit(struct cx *cx, struct tsdb *tsdb, struct sample_batch *bat
 		return refuse(cx, tsdb);
 	size_t added = encode(tsdb, batch);
 	enum rc rc = write_records(cx, tsdb, added);
+	if (tsdb->head.min_ms > tsdb->head.max_ms)
+		tsdb->holds_since_ms = cx_wall(cx).ms;
 	if (rc == RC_OK)
 		take(tsdb, batch);
 	else

@@ -123,6 +123,7 @@ enum rc tsdb_replay(struct cx *cx, struct tsdb *tsdb)
 		log_warn("the log holds samples of series that the series file does not name",
 			 F_INT("samples", (int64_t)r.samples_lost));
 	tsdb->stats.samples_without_series = r.samples_lost;
+	tsdb->holds_since_ms = cx_wall(cx).ms;
 	map_release(&r.aliases);
 	vec_heap_release(&r.records);
 	buf_release(&r.bytes);

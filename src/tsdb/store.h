@@ -40,6 +40,7 @@ struct tsdb {
 	struct buf log_records, series_records; /* of the commit under way */
 	uint64_t synced_segment, synced_bytes;  /* of the log */
 	size_t series_since_flush;
+	int64_t holds_since_ms;      /* wall clock: when the oldest of what is in memory came */
 	uint64_t series_begun;       /* commits brought the first samples of so many */
 	pthread_mutex_t blocks_lock; /* the list; blocks themselves are counted */
 	VEC(struct block *) blocks;  /* by their order */

@@ -189,18 +189,18 @@ static void upkeep_done(struct cx *cx, struct loop_job *job, enum rc result)
 	pthread_rwlock_unlock(&tsdb->commit_lock);
 }
 
-/* A long log, a long span, or more series that came and went than are there. */
+/* A long log, samples that have waited long, or more series that came and went than are there. It
+ * is the clock that tells how long: a sample with a time long ago makes no block of its own. */
 static bool flush_is_due(struct tsdb *tsdb)
 {
 	const struct tsdb_options *options = &tsdb->options;
 	int64_t now_ms = clock_wall(loop_clock(options->loop)).ms;
 	pthread_rwlock_rdlock(&tsdb->commit_lock);
 	const struct head *head = &tsdb->head;
-	/* a sample from the future makes no block of what has just come */
-	int64_t newest_ms = head->max_ms < now_ms ? head->max_ms : now_ms;
+	int64_t waited_ms = now_ms - tsdb->holds_since_ms;
 	bool due = tsdb->suspect_segment != 0 || tsdb->wal.bytes >= options->log_bytes ||
 		   (head->min_ms <= head->max_ms &&
-		    newest_ms - head->min_ms >= options->block_span.ms) ||
+		    (waited_ms >= options->block_span.ms || waited_ms < 0)) ||
 		   (tsdb->series_since_flush > 100000 &&
 		    tsdb->series_since_flush > head->series_count / 2);
 	/* with no room left a block cannot be written either, but what is suspect must be */

@@ -20,7 +20,7 @@ struct tsdb_options {
 	struct loop *loop;            /* NULL: no group fsync timer, no compaction (tests, tools) */
 	struct dur sync_every;        /* 0: each commit */
 	struct dur retention;         /* default 30 days */
-	struct dur block_span;        /* so much in memory makes a block; default 2 h */
+	struct dur block_span;        /* what came so long ago becomes a block; default 2 h */
 	struct dur out_of_order;      /* default 10 min */
 	size_t series_limit;          /* in memory; default 1,000,000 */
 	size_t job_series_limit;      /* in memory, with one value of the label job; 0: none */

@@ -74,9 +74,12 @@ static enum rc check_file(struct cx *cx, struct block *block)
 	if (block->length < BLOCK_MAGIC_BYTES + sizeof(*footer) ||
 	    memcmp(block->map, BLOCK_MAGIC, BLOCK_MAGIC_BYTES - 1) != 0)
 		return cx_fail(cx, RC_CORRUPT, "'%s' is not a block", block->path);
-	if (block->map[BLOCK_MAGIC_BYTES - 1] != BLOCK_MAGIC[BLOCK_MAGIC_BYTES - 1])
+	if (block->map[BLOCK_MAGIC_BYTES - 1] != BLOCK_MAGIC[BLOCK_MAGIC_BYTES - 1]) {
+		cx_hint(cx, "Another version of Backline wrote it: run that one, or move the store "
+			    "aside.");
 		return cx_fail(cx, RC_UNSUPPORTED, "version %d of block '%s' is not known",
 			       block->map[BLOCK_MAGIC_BYTES - 1], block->path);
+	}
 	memcpy(footer, block->map + block->length - sizeof(*footer), sizeof(*footer));
 	if (memcmp(footer->magic, BLOCK_MAGIC, BLOCK_MAGIC_BYTES) != 0 ||
 	    footer->footer_sum != XXH3_64bits(footer, offsetof(struct block_footer, footer_sum)) ||

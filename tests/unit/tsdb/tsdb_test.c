@@ -187,12 +187,12 @@ static void expect_halves(struct tsdb *tsdb, int count)
 	}
 }
 
-static void a_long_span_becomes_a_block_by_itself(void **state)
+static void what_waited_long_becomes_a_block_by_itself(void **state)
 {
 	(void)state;
 	struct loop *loop;
 	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
-	struct tsdb_options options = {.loop = loop, .sync_every = {5}, .block_span = {100000}};
+	struct tsdb_options options = {.loop = loop, .sync_every = {5}, .block_span = {200}};
 	struct tsdb *tsdb = open_store(options);
 	for (int i = 0; i < 500; i++)
 		assert_int_equal(put(tsdb, "a", "x", i * 1000, i * 0.5), RC_OK);
@@ -475,7 +475,7 @@ int main(void)
 		CASE(what_was_committed_is_there_after_a_restart),
 		CASE(late_and_double_samples_are_told),
 		CASE(a_torn_tail_costs_only_what_was_torn),
-		CASE(a_long_span_becomes_a_block_by_itself),
+		CASE(what_waited_long_becomes_a_block_by_itself),
 		CASE(what_was_there_first_counts),
 		CASE(neighbours_are_merged_and_stay_readable),
 		CASE(what_is_erased_is_gone),
