@@ -36,11 +36,12 @@ struct transfer {
 	struct transfer *next, *previous;
 	struct http_client *client;
 	CURL *easy;
-	struct curl_slist *headers, *recipients;
+	struct curl_slist *headers, *recipients, *places;
 	enum http_address_class address_class;
 	struct buf body, head, upload;
 	size_t upload_at, limit_bytes;
 	bool too_large, refused_address, began_public;
+	bool repeats, lean;
 	char tried_address[INET6_ADDRSTRLEN], tls_version[16];
 	char error[CURL_ERROR_SIZE];
 	void (*call_done)(const struct http_answer *answer, void *context);
@@ -155,7 +156,8 @@ static size_t take_head(char *bytes, size_t size, size_t count, void *context)
 	size_t length = size * count;
 	if (length > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
 		buf_clear(&transfer->head); /* the next response of a redirect */
-		note_tls_version(transfer);
+		if (!transfer->lean)
+			note_tls_version(transfer);
 	}
 	if (transfer->head.length + length > 64 * 1024)
 		return 0;
@@ -175,22 +177,35 @@ static size_t give_upload(char *bytes, size_t size, size_t count, void *context)
 
 /* ---- transfers ---- */
 
+static void list(struct transfer *transfer)
+{
+	struct http_client *client = transfer->client;
+	transfer->previous = NULL;
+	transfer->next = client->transfers;
+	if (transfer->next != NULL)
+		transfer->next->previous = transfer;
+	client->transfers = transfer;
+	loop_outside(client->loop, 1);
+}
+
+static void unlist(struct transfer *transfer)
+{
+	struct http_client *client = transfer->client;
+	loop_outside(client->loop, -1);
+	if (transfer->next != NULL)
+		transfer->next->previous = transfer->previous;
+	if (transfer->previous != NULL)
+		transfer->previous->next = transfer->next;
+	else
+		client->transfers = transfer->next;
+}
+
 static void free_transfer(struct transfer *transfer)
 {
-	if (transfer->client != NULL)
-		loop_outside(transfer->client->loop, -1);
-	struct http_client *client = transfer->client;
-	if (client != NULL) {
-		if (transfer->next != NULL)
-			transfer->next->previous = transfer->previous;
-		if (transfer->previous != NULL)
-			transfer->previous->next = transfer->next;
-		else
-			client->transfers = transfer->next;
-	}
 	curl_easy_cleanup(transfer->easy);
 	curl_slist_free_all(transfer->headers);
 	curl_slist_free_all(transfer->recipients);
+	curl_slist_free_all(transfer->places);
 	buf_release(&transfer->body);
 	buf_release(&transfer->head);
 	buf_release(&transfer->upload);
@@ -313,8 +328,11 @@ static void finish(struct transfer *transfer, CURLcode code)
 	struct http_answer answer;
 	curl_multi_remove_handle(transfer->client->multi, transfer->easy);
 	fill_answer(transfer, code, &answer);
+	unlist(transfer);
+	bool repeats = transfer->repeats; /* then `done` may have freed it, or started it again */
 	transfer->call_done(&answer, transfer->context);
-	free_transfer(transfer);
+	if (!repeats)
+		free_transfer(transfer);
 }
 
 static void check_finished(struct http_client *client)
@@ -492,6 +510,52 @@ static void set_headers(struct transfer *transfer, const struct http_call *call)
 	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
 }
 
+/* The URL keeps its host in the Host header; the handshake and the check use the other name. */
+static void set_tls_name(struct transfer *transfer, const struct http_call *call)
+{
+	CURLU *url = curl_url();
+	char *host = NULL, *port = NULL, *changed = NULL;
+	if (url != NULL && curl_url_set(url, CURLUPART_URL, call->url, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+	    curl_url_set(url, CURLUPART_HOST, call->tls_name, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_URL, &changed, 0) == CURLUE_OK) {
+		struct buf line = BUF_INIT;
+		buf_printf(&line, "%s:%s:%s:%s", call->tls_name, port, host, port);
+		transfer->places = curl_slist_append(NULL, buf_str(&line).p);
+		buf_clear(&line);
+		buf_printf(&line, "Host: %s:%s", host, port);
+		transfer->headers = curl_slist_append(transfer->headers, buf_str(&line).p);
+		buf_release(&line);
+		curl_easy_setopt(transfer->easy, CURLOPT_CONNECT_TO, transfer->places);
+		curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
+		curl_easy_setopt(transfer->easy, CURLOPT_URL, changed);
+	}
+	curl_free(host);
+	curl_free(port);
+	curl_free(changed);
+	curl_url_cleanup(url);
+}
+
+static void set_tls(struct transfer *transfer, const struct http_call *call)
+{
+	static const long least[] = {CURL_SSLVERSION_TLSv1_0, CURL_SSLVERSION_TLSv1_1,
+				     CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_TLSv1_3};
+	static const long most[] = {CURL_SSLVERSION_MAX_TLSv1_0, CURL_SSLVERSION_MAX_TLSv1_1,
+				    CURL_SSLVERSION_MAX_TLSv1_2, CURL_SSLVERSION_MAX_TLSv1_3};
+	CURL *easy = transfer->easy;
+	long lower = call->tls_least >= 10 && call->tls_least <= 13 ? least[call->tls_least - 10]
+								    : CURL_SSLVERSION_TLSv1_2;
+	long upper = call->tls_most >= 10 && call->tls_most <= 13 ? most[call->tls_most - 10] : 0;
+	curl_easy_setopt(easy, CURLOPT_SSLVERSION, lower | upper);
+	if (call->cert_file != NULL) {
+		curl_easy_setopt(easy, CURLOPT_SSLCERT, call->cert_file);
+		curl_easy_setopt(easy, CURLOPT_SSLKEY, call->key_file);
+	}
+	if (call->tls_name != NULL && strncasecmp(call->url, "https:", 6) == 0)
+		set_tls_name(transfer, call);
+}
+
 static void set_call(struct transfer *transfer, const struct http_call *call)
 {
 	CURL *easy = transfer->easy;
@@ -502,9 +566,15 @@ static void set_call(struct transfer *transfer, const struct http_call *call)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, call->redirects > 0 ? 1L : 0L);
 	curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)call->redirects);
-	curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L);
+	transfer->lean = call->lean;
+	curl_easy_setopt(easy, CURLOPT_CERTINFO, call->lean ? 0L : 1L);
 	if (call->accept_gzip)
 		curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+	if (call->keep_gzip)
+		curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	if (call->proxy != NULL)
+		curl_easy_setopt(easy, CURLOPT_PROXY, call->proxy);
+	set_tls(transfer, call);
 	if (call->fresh_connection) {
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
@@ -536,23 +606,17 @@ static struct transfer *new_transfer(struct http_client *client, size_t limit_by
 	transfer->limit_bytes = limit_bytes > 0 ? limit_bytes : DEFAULT_LIMIT_BYTES;
 	transfer->address_class = address_class;
 	transfer->context = context;
-	if (client == NULL)
-		return transfer;
 	transfer->client = client;
-	transfer->next = client->transfers;
-	if (transfer->next != NULL)
-		transfer->next->previous = transfer;
-	client->transfers = transfer;
-	loop_outside(client->loop, 1);
 	return transfer;
 }
 
 static enum rc add_transfer(struct cx *cx, struct http_client *client, struct transfer *transfer)
 {
 	CURLMcode code = curl_multi_add_handle(client->multi, transfer->easy);
-	if (code == CURLM_OK)
+	if (code == CURLM_OK) {
+		list(transfer);
 		return RC_OK;
-	free_transfer(transfer);
+	}
 	return cx_fail(cx, RC_IO, "could not start the request: %s", curl_multi_strerror(code));
 }
 
@@ -567,7 +631,59 @@ enum rc http_client_call(struct cx *cx, struct http_client *client, const struct
 		new_transfer(client, call->response_limit_bytes, call->address_class, context);
 	transfer->call_done = done;
 	set_call(transfer, call);
-	return add_transfer(cx, client, transfer);
+	enum rc rc = add_transfer(cx, client, transfer);
+	if (rc != RC_OK)
+		free_transfer(transfer);
+	return rc;
+}
+
+/* ---- the same call again and again ---- */
+
+struct http_repeat {
+	struct transfer transfer;
+};
+
+enum rc http_client_repeat(struct cx *cx, struct http_client *client, const struct http_call *call,
+			   struct http_repeat **out)
+{
+	CHECK_MAGIC(client, CLIENT_MAGIC);
+	*out = NULL;
+	if (is_closing(client))
+		return cx_fail(cx, RC_CANCELLED, "shutting down");
+	struct transfer *transfer =
+		new_transfer(client, call->response_limit_bytes, call->address_class, NULL);
+	transfer->repeats = true;
+	set_call(transfer, call);
+	*out = (struct http_repeat *)transfer;
+	return RC_OK;
+}
+
+enum rc http_repeat_start(struct cx *cx, struct http_repeat *repeat,
+			  void (*done)(const struct http_answer *answer, void *context),
+			  void *context)
+{
+	struct transfer *transfer = &repeat->transfer;
+	if (is_closing(transfer->client))
+		return cx_fail(cx, RC_CANCELLED, "shutting down");
+	buf_clear(&transfer->body);
+	buf_clear(&transfer->head);
+	transfer->too_large = transfer->refused_address = false;
+	transfer->error[0] = '\0';
+	transfer->call_done = done;
+	transfer->context = context;
+	return add_transfer(cx, transfer->client, transfer);
+}
+
+void http_repeat_empty(struct http_repeat *repeat)
+{
+	buf_release(&repeat->transfer.body);
+}
+
+void http_repeat_free(struct http_repeat **handle)
+{
+	struct transfer *transfer = &(*handle)->transfer;
+	*handle = NULL;
+	free_transfer(transfer);
 }
 
 /* ---- mail, on a worker ---- */
@@ -598,6 +714,7 @@ static void mail_done(struct cx *cx, struct loop_job *job, enum rc result)
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &reply);
 	answer.smtp_code = (int)reply;
 	describe(transfer, transfer->code, answer.error, sizeof(answer.error));
+	unlist(transfer);
 	transfer->mail_done(&answer, transfer->context);
 	free_transfer(transfer);
 }
@@ -635,7 +752,9 @@ enum rc http_client_mail(struct cx *cx, struct http_client *client, const struct
 	transfer->job.run = mail_run;
 	transfer->job.done = mail_done;
 	enum rc rc = loop_post(cx, client->loop, LOOP_OUTSIDE, &transfer->job, 65536, MONO_NEVER);
-	if (rc != RC_OK)
+	if (rc == RC_OK)
+		list(transfer);
+	else
 		free_transfer(transfer);
 	return rc;
 }

@@ -29,10 +29,16 @@ struct http_call {
 	enum http_address_class address_class;
 	unsigned redirects; /* followed at most; 0 none */
 	bool accept_gzip;
-	bool insecure_tls;           /* only where the plan says so */
-	bool fresh_connection;       /* probes: measure every phase */
-	const char *user, *password; /* basic authentication; NULL none */
-	const char *ca_file;         /* NULL: the system's */
+	bool insecure_tls;                /* only where the plan says so */
+	bool fresh_connection;            /* probes: measure every phase */
+	const char *user, *password;      /* basic authentication; NULL none */
+	const char *ca_file;              /* NULL: the system's */
+	const char *cert_file, *key_file; /* PEM, of a client; NULL none */
+	const char *tls_name;             /* the server's, when not the URL's; NULL the URL's */
+	int tls_least, tls_most;          /* 10 to 13; 0: 12, the library's */
+	const char *proxy;                /* URL; NULL none */
+	bool keep_gzip;                   /* accept_gzip, but the body stays as it came */
+	bool lean;                        /* nothing is measured or noted for probes */
 };
 
 struct http_answer {
@@ -82,6 +88,21 @@ void http_client_close(struct http_client **client);
 enum rc http_client_call(struct cx *cx, struct http_client *client, const struct http_call *call,
 			 void (*done)(const struct http_answer *answer, void *context),
 			 void *context) NODISCARD;
+
+/* One call made again and again: what it needs is set up once. */
+struct http_repeat;
+enum rc http_client_repeat(struct cx *cx, struct http_client *client, const struct http_call *call,
+			   struct http_repeat **out) NODISCARD;
+/* As http_client_call, but the answer's body and headers live until the next start or the free; a
+ * second start waits for the first one's `done`. */
+enum rc http_repeat_start(struct cx *cx, struct http_repeat *repeat,
+			  void (*done)(const struct http_answer *answer, void *context),
+			  void *context) NODISCARD;
+/* Gives the memory of the last body back. */
+void http_repeat_empty(struct http_repeat *repeat);
+/* Not while it runs; at any time after the client was closed. */
+void http_repeat_free(struct http_repeat **repeat);
+
 enum rc http_client_mail(struct cx *cx, struct http_client *client, const struct mail *mail,
 			 void (*done)(const struct mail_answer *answer, void *context),
 			 void *context) NODISCARD;

@@ -275,6 +275,23 @@ void loop_share(struct loop *loop, size_t count, size_t grain,
 	withdraw(loop, &share);
 }
 
+/* The loop is woken once for all that is done, and not while the lock is held: it wants it. */
+static void leave_to_loop(struct loop *loop, struct pool *pool, struct loop_job *job)
+{
+	pthread_mutex_lock(&loop->lock);
+	bool first = loop->done_last == NULL;
+	pool->running--;
+	job->next = NULL;
+	if (first)
+		loop->done_first = job;
+	else
+		loop->done_last->next = job;
+	loop->done_last = job;
+	pthread_mutex_unlock(&loop->lock);
+	if (first)
+		uv_async_send(&loop->async);
+}
+
 static void *worker_main(void *context)
 {
 	struct pool *pool = context;
@@ -293,15 +310,8 @@ static void *worker_main(void *context)
 		struct loop_job *job = take_job(pool);
 		pthread_mutex_unlock(&loop->lock);
 		job->result = job->run(&job->cx, job);
+		leave_to_loop(loop, pool, job);
 		pthread_mutex_lock(&loop->lock);
-		pool->running--;
-		job->next = NULL;
-		if (loop->done_last == NULL)
-			loop->done_first = job;
-		else
-			loop->done_last->next = job;
-		loop->done_last = job;
-		uv_async_send(&loop->async);
 	}
 	pthread_mutex_unlock(&loop->lock);
 	return NULL;
@@ -334,8 +344,8 @@ enum rc loop_post(struct cx *cx, struct loop *loop, enum loop_pool which, struct
 	for (struct share *share = loop->shares; which == LOOP_CPU && share != NULL;
 	     share = share->next)
 		__atomic_store_n(&share->recalled, true, __ATOMIC_RELAXED);
-	pthread_cond_signal(&pool->wake);
 	pthread_mutex_unlock(&loop->lock);
+	pthread_cond_signal(&pool->wake);
 	return RC_OK;
 }
 
