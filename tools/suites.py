@@ -170,6 +170,7 @@ def e2e():
 CONFORMANCE = [("promql", ["promql/promqltest.py", "URL", "promql/given"]), ("parser", ["promql/parsetest.py", "URL"]),
                ("compliance", ["promql/compliancetest.py", "URL"]),
                ("remote write and API", ["remotewrite/rwtest.py", "URL"])]
+EXPOSITION = ["exposition/scrapetest.py", "run", "URL", "--port", "PORT", "--wait", "12", "--start", "START"]
 
 
 @suite
@@ -183,21 +184,39 @@ def conformance():
     for name, arguments in CONFORMANCE:
         code, output = against_backline(program, lambda url: run(
             [sys.executable] + [url if word == "URL" else word for word in arguments], cwd=SHARED / "conformance"))
-        counted = re.findall(r"^(\d+) passed, (\d+) failed", output, re.M)
-        passed, failed = (int(n) for n in counted[-1]) if counted else (0, 1)
-        if code != 0 and failed == 0:
-            failed = 1
-        cases += [(name, True, "")] * passed + [(name, False, output)] * failed
-    return cases
+        cases += counted_cases(name, code, output)
+    return cases + exposition_cases(program)
+
+
+def counted_cases(name, code, output):
+    counted = re.findall(r"^(\d+) passed, (\d+) failed", output, re.M)
+    passed, failed = (int(n) for n in counted[-1]) if counted else (0, 1)
+    if code != 0 and failed == 0:
+        failed = 1
+    return [(name, True, "")] * passed + [(name, False, output)] * failed
+
+
+def exposition_cases(program):
+    """This one starts Backline itself, with a configuration of its own."""
+    address = free_address()
+    start = "%s serve --auth off --data {dir}/data --listen %s --prometheus-config {config}" % (program, address)
+    words = {"URL": "http://" + address, "PORT": free_address().split(":")[1], "START": start}
+    code, output = run([sys.executable] + [words.get(word, word) for word in EXPOSITION], cwd=SHARED / "conformance")
+    return counted_cases("exposition", code, output)
+
+
+def free_address():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return "127.0.0.1:%d" % s.getsockname()[1]
 
 
 def against_backline(program, use):
-    """Calls use(URL) while a fresh Backline listens; ends it."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:%d" % s.getsockname()[1]
+    """Calls use(URL) while a fresh Backline that watches nothing listens; ends it."""
+    address = free_address()
     with tempfile.TemporaryDirectory() as data:
-        process = subprocess.Popen([str(program), "serve", "--auth", "off", "--data", data, "--listen", address],
+        process = subprocess.Popen([str(program), "serve", "--auth", "off", "--data", data, "--listen", address,
+                                    "--prometheus-config", "/dev/null"],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                    env={**os.environ, **SANITIZER_ENV}, start_new_session=True)
         try:

@@ -183,15 +183,24 @@ static enum rc compile(struct cx *cx, const struct app *app, struct buf *told, s
 	return rc;
 }
 
+/* /dev/null stands for a configuration that watches nothing. */
+static bool is_null_device(const char *path)
+{
+	struct stat info, null;
+	return stat(path, &info) == 0 && S_ISCHR(info.st_mode) && stat("/dev/null", &null) == 0 &&
+	       info.st_rdev == null.st_rdev;
+}
+
 /* *out is NULL without --prometheus-config. */
 static enum rc read_prometheus(struct cx *cx, const struct app *app, struct buf *told,
 			       struct prometheus **out)
 {
-	struct str text;
+	struct str text = STR("");
 	*out = NULL;
 	if (app->prometheus_path == NULL)
 		return RC_OK;
-	TRY(file_read_regular(cx, app->prometheus_path, INPUT_LIMIT_BYTES, &text));
+	if (!is_null_device(app->prometheus_path))
+		TRY(file_read_regular(cx, app->prometheus_path, INPUT_LIMIT_BYTES, &text));
 	return prometheus_parse(cx, app->prometheus_path, text, told, out);
 }
 
@@ -219,11 +228,12 @@ static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
 	return collect_set_plan(cx, app->collect, plan);
 }
 
-static void use_prometheus(struct app *app, struct prometheus *prometheus)
+static enum rc use_prometheus(struct cx *cx, struct app *app, struct prometheus *prometheus)
 {
 	if (app->prometheus != NULL)
 		prometheus_unref(&app->prometheus);
 	app->prometheus = prometheus;
+	return collect_set_prometheus(cx, app->collect, prometheus);
 }
 
 /* ---- reload: check all, then swap ---- */
@@ -320,8 +330,7 @@ static enum rc reload(void *context, struct cx *cx, bool accept, struct buf *tol
 	}
 	log_info("the configuration is reloaded", F_TEXT("file", prometheus->path),
 		 F_INT("jobs", prometheus->scrape_count));
-	use_prometheus(app, prometheus);
-	return RC_OK;
+	return use_prometheus(cx, app, prometheus);
 }
 
 static void reload_now(void *context)
@@ -504,12 +513,19 @@ static enum rc open_web(struct cx *cx, struct app *app)
 	return RC_OK;
 }
 
+/* A device such as /dev/null is written all the time. */
+static bool is_file(const char *path)
+{
+	struct stat info;
+	return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 static enum rc open_watches(struct cx *cx, struct app *app)
 {
 	const char *const paths[] = {app->manual_path, app->site_path, app->prometheus_path};
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	for (int i = 0; i < 3; i++)
-		if (paths[i] != NULL)
+		if (paths[i] != NULL && is_file(paths[i]))
 			TRY(watch_open(cx, app->loop, paths[i], reload_now, app, &app->watches[i]));
 	app->reload_soon.fire = reload_soon;
 	app->reload_soon.owner = app;
@@ -555,6 +571,8 @@ static enum rc open_all(struct cx *cx, struct app *app)
 	TRY(open_store(cx, app));
 	app->plan = NULL;
 	TRY(use_plan(cx, app, plan));
+	if (app->prometheus != NULL)
+		TRY(collect_set_prometheus(cx, app->collect, app->prometheus));
 	TRY(open_web(cx, app));
 	record(app, "start", app->plan->digest, "backline " BACKLINE_VERSION " started", STR(""));
 	app_clock_guard_start(&app->clock_guard, app->loop, app->ledger);

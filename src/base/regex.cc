@@ -1,4 +1,4 @@
-// RE2 behind C. The only C++ of the program.
+// RE2 behind C.
 extern "C" {
 #include "base/cx.h"
 }

@@ -103,8 +103,8 @@ struct seen {
 static void count_target(void *context, const struct collect_target *target)
 {
 	struct seen *seen = context;
-	if (target->job->component == NULL || (int)target->job->component->kind != seen->kind ||
-	    target->last.ms == 0)
+	if (target->job == NULL || target->job->component == NULL ||
+	    (int)target->job->component->kind != seen->kind || target->last.ms == 0)
 		return;
 	seen->targets++;
 	seen->healthy += target->healthy;

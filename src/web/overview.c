@@ -272,10 +272,18 @@ static void put_target(void *context, const struct collect_target *target)
 {
 	struct buf *out = context;
 	static const char *const kinds[] = {"host", "scrape", "probe"};
+	const struct collect_job *job = target->job;
 	buf_puts(out, "<tr><td>");
-	web_put_text(out, target->job->component == NULL ? target->job->name
-							 : target->job->component->title);
-	buf_printf(out, "</td><td class=wide>%s</td><td>", kinds[target->job->kind]);
+	if (job != NULL) {
+		web_put_text(out, job->component == NULL ? job->name : job->component->title);
+		buf_printf(out, "</td><td class=wide>%s</td><td>", kinds[job->kind]);
+	} else {
+		struct str instance = labels_get(&target->labels, STR("instance"));
+		web_put_text(out, target->pool);
+		buf_puts(out, "</td><td class=wide>");
+		buf_put_html(out, instance);
+		buf_puts(out, "</td><td>");
+	}
 	web_put_state(out, target->last.ms == 0 ? (struct web_shown){"unproven", "Not yet"}
 			   : target->healthy    ? (struct web_shown){"kept", "Up"}
 						: (struct web_shown){"broken", "Down"});

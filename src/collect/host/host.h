@@ -6,7 +6,7 @@
 #ifndef COLLECT_HOST_HOST_H
 #define COLLECT_HOST_HOST_H
 
-#include "collect/batch.h"
+#include "collect/target.h"
 
 #define HOST_COUNT(table) (sizeof(table) / sizeof((table)[0]))
 

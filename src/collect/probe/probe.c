@@ -3,7 +3,19 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
-#include "collect/batch.h"
+#include "collect/target.h"
+
+/* NAME{LABEL="VALUE"} value: no value here needs an escape. */
+static void put(struct buf *out, const char *name, double value, const char *label,
+		const char *label_value)
+{
+	buf_puts(out, name);
+	if (label != NULL)
+		buf_printf(out, "{%s=\"%s\"}", label, label_value);
+	buf_putc(out, ' ');
+	buf_put_double(out, value);
+	buf_putc(out, '\n');
+}
 
 /* RFC 6901 against a parsed document; NULL when nothing is there. */
 static const cJSON *at_pointer(const cJSON *value, struct str pointer)
@@ -77,7 +89,7 @@ static const char *check_body(struct cx *cx, const struct component *component, 
 	return NULL;
 }
 
-static void put_phases(struct batch *b, const struct http_answer *a)
+static void put_phases(struct buf *b, const struct http_answer *a)
 {
 	const struct {
 		const char *name;
@@ -88,10 +100,9 @@ static void put_phases(struct batch *b, const struct http_answer *a)
 		      {"processing", a->processing_s},
 		      {"transfer", a->transfer_s}};
 	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
-		collect_metric(b, "probe_http_duration_seconds", phases[i].seconds, "phase",
-			       phases[i].name, NULL);
-	collect_metric(b, "probe_dns_lookup_time_seconds", a->resolve_s, NULL);
-	collect_metric(b, "probe_duration_seconds", a->total_s, NULL);
+		put(b, "probe_http_duration_seconds", phases[i].seconds, "phase", phases[i].name);
+	put(b, "probe_dns_lookup_time_seconds", a->resolve_s, NULL, NULL);
+	put(b, "probe_duration_seconds", a->total_s, NULL, NULL);
 }
 
 /* What the head says of the body: -1 when it says nothing, 0 when there cannot be one (RFC 9110,
@@ -114,7 +125,7 @@ static unsigned redirects(const struct http_answer *a)
 
 /* FNV-1a over the address's bytes, to see that a name leads elsewhere; as blackbox_exporter has it.
  */
-static void put_address(struct batch *b, const char *address)
+static void put_address(struct buf *b, const char *address)
 {
 	unsigned char bytes[16];
 	bool v6 = strchr(address, ':') != NULL;
@@ -122,33 +133,32 @@ static void put_address(struct batch *b, const char *address)
 	bool known = inet_pton(v6 ? AF_INET6 : AF_INET, address, bytes) == 1;
 	for (int i = 0; i < (v6 ? 16 : 4); i++)
 		hash = (hash ^ bytes[i]) * 16777619U;
-	collect_metric(b, "probe_ip_protocol", !known ? 0 : v6 ? 6 : 4, NULL);
-	collect_metric(b, "probe_ip_addr_hash", known ? hash : 0, NULL);
+	put(b, "probe_ip_protocol", !known ? 0 : v6 ? 6 : 4, NULL, NULL);
+	put(b, "probe_ip_addr_hash", known ? hash : 0, NULL, NULL);
 }
 
-static void put_answer(struct batch *b, const struct http_answer *a)
+static void put_answer(struct buf *b, const struct http_answer *a)
 {
 	bool answered = a->rc == RC_OK;
 	bool tls = answered && a->final_url != NULL && strncmp(a->final_url, "https:", 6) == 0;
 	double version = 0;
-	collect_metric(b, "probe_http_status_code", answered ? a->status : 0, NULL);
-	collect_metric(b, "probe_http_redirects", redirects(a), NULL);
-	collect_metric(b, "probe_http_uncompressed_body_length", (double)a->body.n, NULL);
-	collect_metric(b, "probe_http_content_length", content_length(a), NULL);
-	collect_metric(b, "probe_http_ssl", tls, NULL);
-	collect_metric(b, "probe_http_version",
-		       answered && str_to_double(str_of(a->http_version), &version) ? version : 0,
-		       NULL);
+	put(b, "probe_http_status_code", answered ? a->status : 0, NULL, NULL);
+	put(b, "probe_http_redirects", redirects(a), NULL, NULL);
+	put(b, "probe_http_uncompressed_body_length", (double)a->body.n, NULL, NULL);
+	put(b, "probe_http_content_length", content_length(a), NULL, NULL);
+	put(b, "probe_http_ssl", tls, NULL, NULL);
+	put(b, "probe_http_version",
+	    answered && str_to_double(str_of(a->http_version), &version) ? version : 0, NULL, NULL);
 	put_address(b, a->address);
 	if (a->certificate_expires_s > 0)
-		collect_metric(b, "probe_ssl_earliest_cert_expiry",
-			       (double)a->certificate_expires_s, NULL);
+		put(b, "probe_ssl_earliest_cert_expiry", (double)a->certificate_expires_s, NULL,
+		    NULL);
 	if (a->tls_version[0] != '\0')
-		collect_metric(b, "probe_tls_version_info", 1, "version", a->tls_version, NULL);
+		put(b, "probe_tls_version_info", 1, "version", a->tls_version);
 }
 
-bool collect_probe(struct batch *b, const struct collect_job *job, const struct http_answer *a,
-		   const char **error)
+bool collect_probe(struct cx *cx, const struct collect_job *job, const struct http_answer *a,
+		   struct buf *b, const char **error)
 {
 	static const struct component plain; /* any 2xx, any body */
 	const struct component *component = job->component == NULL ? &plain : job->component;
@@ -158,15 +168,15 @@ bool collect_probe(struct batch *b, const struct collect_job *job, const struct 
 	bool expected = status == 0 ? a->status >= 200 && a->status < 300 : a->status == status;
 	*error = NULL;
 	if (answered && expected)
-		body_problem = check_body(b->cx, component, a->body);
+		body_problem = check_body(cx, component, a->body);
 	bool success = answered && expected && body_problem == NULL;
 	if (!success)
-		*error = !answered   ? cx_printf(b->cx, "%s", a->error)
-			 : !expected ? cx_printf(b->cx, "status %d", a->status)
+		*error = !answered   ? cx_printf(cx, "%s", a->error)
+			 : !expected ? cx_printf(cx, "status %d", a->status)
 				     : body_problem;
 	put_phases(b, a);
-	collect_metric(b, "probe_success", success, NULL);
-	collect_metric(b, "probe_failed_due_to_regex", body_problem != NULL, NULL);
+	put(b, "probe_success", success, NULL, NULL);
+	put(b, "probe_failed_due_to_regex", body_problem != NULL, NULL, NULL);
 	put_answer(b, a);
 	return success;
 }

@@ -1,187 +1,127 @@
-/* Prometheus' text format 0.0.4, read in place. */
-#include "collect/batch.h"
+/* Prometheus' text format 0.0.4, as Prometheus reads it. */
+#include "collect/scrape/scrape.h"
 
-#define LINE_LIMIT_BYTES (64 * 1024)
-
-struct line {
-	struct str rest;
-	struct label pairs[LABELS_LIMIT];
-	size_t count;
-};
-
-static void skip_blanks(struct str *s)
+static const char *skip_blanks(const char *p, const char *end)
 {
-	while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t'))
-		*s = str_skip(*s, 1);
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	return p;
 }
 
-static size_t name_length(struct str s, bool metric)
+static const char *bad(struct cx *cx, const char *what)
 {
-	size_t n = 0;
-	while (n < s.n) {
-		char c = s.p[n];
-		bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-			    (metric && c == ':') || (n > 0 && c >= '0' && c <= '9');
-		if (!fine)
-			break;
-		n++;
-	}
-	return n;
+	return cx_fail(cx, RC_INVALID, "%s", what), NULL;
 }
 
-/* A quoted value; escapes are \\ \" \n. Unescaped values point into the page itself. */
-static enum rc read_value(struct cx *cx, struct line *line, struct str *out)
+/* Commas may lack between labels and stand behind the last. */
+static const char *read_labels(struct cx *cx, const char *p, const char *end,
+			       struct scrape_labels *out)
 {
-	struct str s = line->rest;
-	bool escaped = false;
-	size_t n = 1;
-	if (s.n == 0 || s.p[0] != '"')
-		return cx_fail(cx, RC_INVALID, "a label's value is not quoted");
-	while (n < s.n && s.p[n] != '"') {
-		escaped = escaped || s.p[n] == '\\';
-		n += s.p[n] == '\\' ? 2 : 1;
-	}
-	if (n >= s.n)
-		return cx_fail(cx, RC_INVALID, "a label's value is not closed");
-	*out = str_make(s.p + 1, n - 1);
-	line->rest = str_skip(s, n + 1);
-	if (!str_utf8_valid(*out))
-		return cx_fail(cx, RC_INVALID, "a label's value is not UTF-8");
-	if (!escaped)
-		return RC_OK;
-	char *copy = cx_alloc(cx, out->n + 1);
-	size_t length = 0;
-	if (copy == NULL)
-		return RC_LIMIT;
-	for (size_t i = 0; i < out->n; i++) {
-		char c = out->p[i];
-		if (c == '\\') {
-			c = out->p[++i];
-			if (c != '\\' && c != '"' && c != 'n')
-				return cx_fail(cx, RC_INVALID, "unknown escape in a label's value");
-			c = c == 'n' ? '\n' : c;
-		}
-		copy[length++] = c;
-	}
-	*out = str_make(copy, length);
-	return RC_OK;
-}
-
-static enum rc read_labels(struct cx *cx, struct line *line)
-{
-	line->rest = str_skip(line->rest, 1);
 	for (;;) {
-		skip_blanks(&line->rest);
-		if (line->rest.n > 0 && line->rest.p[0] == '}') {
-			line->rest = str_skip(line->rest, 1);
-			return RC_OK;
-		}
-		size_t n = name_length(line->rest, false);
-		if (n == 0)
-			return cx_fail(cx, RC_INVALID, "a label's name is missing");
-		if (line->count == LABELS_LIMIT)
-			return cx_fail(cx, RC_INVALID, "more than %d labels", LABELS_LIMIT);
-		struct label *label = &line->pairs[line->count++];
-		label->name = str_make(line->rest.p, n);
-		line->rest = str_skip(line->rest, n);
-		skip_blanks(&line->rest);
-		if (line->rest.n == 0 || line->rest.p[0] != '=')
-			return cx_fail(cx, RC_INVALID, "'=' is missing behind a label's name");
-		line->rest = str_skip(line->rest, 1);
-		skip_blanks(&line->rest);
-		TRY(read_value(cx, line, &label->value));
-		skip_blanks(&line->rest);
-		if (line->rest.n > 0 && line->rest.p[0] == ',')
-			line->rest = str_skip(line->rest, 1);
-		else if (line->rest.n == 0 || line->rest.p[0] != '}')
-			return cx_fail(cx, RC_INVALID, "',' or '}' is missing behind a label");
+		p = skip_blanks(p, end);
+		if (p < end && *p == '}')
+			return p + 1;
+		const char *name = p;
+		p = collect_skip_name(p, end, false);
+		if (p == NULL)
+			return bad(cx, "expected label name");
+		if (out->count == LABELS_LIMIT)
+			return bad(cx, "a series has too many labels");
+		struct label *label = &out->pairs[out->count++];
+		label->name = str_make(name, (size_t)(p - name));
+		p = skip_blanks(p, end);
+		if (p == end || *p != '=')
+			return bad(cx, "expected equal");
+		p = collect_quoted(cx, skip_blanks(p + 1, end), end, true, &label->value);
+		if (p == NULL)
+			return NULL;
+		p = skip_blanks(p, end);
+		if (p < end && *p == ',')
+			p++;
 	}
 }
 
-static struct str cut_word(struct str *rest)
+static const char *head(struct cx *cx, const char *p, const char *end, struct scrape_labels *out)
 {
-	size_t n = 0;
-	skip_blanks(rest);
-	while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t')
-		n++;
-	struct str word = str_make(rest->p, n);
-	*rest = str_skip(*rest, n);
-	skip_blanks(rest);
-	return word;
+	const char *name = p;
+	p = collect_skip_name(p, end, true);
+	if (p == NULL)
+		return bad(cx, "not a valid start of a line");
+	out->pairs[0] = (struct label){LABELS_NAME, str_make(name, (size_t)(p - name))};
+	out->count = 1;
+	const char *brace = skip_blanks(p, end);
+	if (brace < end && *brace == '{')
+		return read_labels(cx, brace + 1, end, out);
+	return p;
 }
 
-/* batch NULL: only checked. */
-static enum rc read_sample(struct cx *cx, struct str text, struct batch *batch)
+static const char *timestamp(struct cx *cx, const char *p, const char *end, struct scrape_tail *out)
 {
-	struct line line = {.rest = text};
-	size_t n = name_length(text, true);
-	double value;
-	int64_t t_ms = batch == NULL ? 0 : batch->t_ms;
-	if (n == 0)
-		return cx_fail(cx, RC_INVALID, "a metric's name is missing");
-	line.pairs[line.count++] = (struct label){LABELS_NAME, str_make(text.p, n)};
-	line.rest = str_skip(text, n);
-	skip_blanks(&line.rest);
-	if (line.rest.n > 0 && line.rest.p[0] == '{')
-		TRY(read_labels(cx, &line));
-	struct str key = str_make(text.p, text.n - line.rest.n);
-	struct str word = cut_word(&line.rest);
-	if (memchr(word.p, '_', word.n) != NULL || !str_to_double(word, &value))
-		return cx_fail(cx, RC_INVALID, "the value '" STR_FMT "' is no number",
-			       STR_ARG(word));
-	if (line.rest.n > 0 && !str_to_i64(cut_word(&line.rest), &t_ms))
-		return cx_fail(cx, RC_INVALID, "the timestamp is no number");
-	if (line.rest.n > 0)
-		return cx_fail(cx, RC_INVALID, "something stands behind the sample");
-	if (batch != NULL)
-		collect_put(batch, str_trim(key), line.pairs, line.count, value, t_ms);
-	return RC_OK;
+	const char *from = p;
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	if (p == from)
+		return bad(cx, "expected timestamp or new record");
+	if (!str_to_i64(str_make(from, (size_t)(p - from)), &out->t_ms))
+		return bad(cx, "the timestamp is out of range");
+	out->has_t = true;
+	return skip_blanks(p, end);
 }
 
-static enum rc read_comment(struct cx *cx, struct str line)
+static const char *tail(struct cx *cx, struct str series, const char *p, const char *end,
+			struct scrape_tail *out, struct scrape_exemplar *exemplar)
+{
+	(void)series, (void)exemplar; /* this format has none */
+	p = skip_blanks(p, end);
+	out->has_t = false;
+	p = *p == '\n' ? NULL : collect_value(p, end, &out->value);
+	if (p == NULL)
+		return bad(cx, "expected value after metric");
+	p = skip_blanks(p, end);
+	if (*p != '\n')
+		p = timestamp(cx, p, end, out);
+	if (p != NULL && *p != '\n')
+		return bad(cx, "expected next entry after timestamp");
+	return p == NULL ? NULL : p + 1;
+}
+
+static const char *metadata(struct cx *cx, const char *p, const char *line_end,
+			    struct scrape_comment *out)
 {
 	static const char *const types[] = {"counter", "gauge", "histogram", "summary", "untyped"};
-	struct str rest = str_skip(line, 1);
-	struct str word = cut_word(&rest);
-	if (!str_is(word, "TYPE") && !str_is(word, "HELP"))
-		return RC_OK;
-	struct str name = cut_word(&rest);
-	if (!labels_metric_valid(name))
-		return cx_fail(cx, RC_INVALID, "a bad name behind '# " STR_FMT "'", STR_ARG(word));
+	const char *name = skip_blanks(p + 4, line_end);
+	p = collect_skip_name(name, line_end, true);
+	if (p == NULL)
+		return bad(cx, "expected metric name after TYPE or HELP");
+	out->kind = SCRAPE_METADATA;
+	out->what = out->what == 'T' ? 'T' : 'H';
+	out->metric = str_make(name, (size_t)(p - name));
+	/* the one character behind the name separates, whatever it is */
+	out->text = p < line_end ? str_make(p + 1, (size_t)(line_end - p) - 1) : STR("");
+	if (out->what == 'H')
+		return str_utf8_valid(out->text) ? line_end + 1
+						 : bad(cx, "help text is not a valid utf8 string");
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (str_is(word, "HELP") || str_eq(rest, str_of(types[i])))
-			return RC_OK;
-	return cx_fail(cx, RC_INVALID, "unknown type '" STR_FMT "'", STR_ARG(rest));
+		if (str_eq(out->text, str_of(types[i])))
+			return line_end + 1;
+	return cx_fail(cx, RC_INVALID, "invalid metric type '%.40s'",
+		       out->text.n == 0 ? "" : str_dup(cx->arena, out->text)),
+	       NULL;
 }
 
-static enum rc read_page(struct cx *cx, struct str text, struct batch *batch)
+static const char *comment(struct cx *cx, const char *p, const char *end,
+			   struct scrape_comment *out)
 {
-	struct str line;
-	for (int number = 1; str_split(&text, '\n', &line); number++) {
-		struct arena_mark mark = arena_mark(cx->arena);
-		enum rc rc = RC_OK;
-		skip_blanks(&line);
-		if (line.n > LINE_LIMIT_BYTES)
-			rc = cx_fail(cx, RC_INVALID, "the line is longer than %d bytes",
-				     LINE_LIMIT_BYTES);
-		else if (line.n > 0 && line.p[0] == '#')
-			rc = read_comment(cx, line);
-		else if (line.n > 0)
-			rc = read_sample(cx, line, batch);
-		if (rc != RC_OK) {
-			cx_context(cx, "line %d", number);
-			return rc;
-		}
-		arena_rewind(cx->arena, mark);
-		if (batch != NULL && batch->rc != RC_OK)
-			return batch->rc;
-	}
-	return RC_OK;
+	const char *line_end = memchr(p, '\n', (size_t)(end - p));
+	const char *word = skip_blanks(p + 1, line_end);
+	size_t n = (size_t)(line_end - word);
+	*out = (struct scrape_comment){.kind = SCRAPE_COMMENT};
+	if (word == p + 1 || n < 5 || (word[4] != ' ' && word[4] != '\t') ||
+	    (memcmp(word, "HELP", 4) != 0 && memcmp(word, "TYPE", 4) != 0))
+		return line_end + 1;
+	out->what = word[0];
+	return metadata(cx, word, line_end, out);
 }
 
-enum rc collect_parse_text(struct cx *cx, struct str text, struct batch *batch)
-{
-	/* The sink has no way back: the whole page is checked before any of it is pushed. */
-	TRY(read_page(cx, text, NULL));
-	return read_page(cx, text, batch);
-}
+const struct scrape_format collect_text_format = {
+	.head = head, .tail = tail, .comment = comment, .skips_blanks = true};

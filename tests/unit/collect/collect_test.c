@@ -1,5 +1,5 @@
-/* Collecting, against a sink that remembers: whole pages or nothing, labels, stale markers, jobs
- * that vanish while they run. */
+/* Jobs and targets against a sink that remembers: jobs that vanish while they run, what a
+ * configuration discovers, relabels, drops and takes over. Pages have a test of their own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -11,60 +11,14 @@
 
 #include <cmocka.h>
 
-#include "collect/batch.h"
+#include "collect/pool.h"
+#include "unit/collect/memory.h"
 
 #define BUDGET_BYTES (1 << 20)
-
-struct taken {
-	char text[256];
-	double value;
-};
-
-struct memory {
-	struct taken taken[64];
-	size_t count, commits;
-};
 
 static struct arena arena;
 static struct cx cx;
 static struct memory memory;
-static struct map series;
-
-static enum rc remember(struct sample_batch *self, struct cx *c, const struct labels *labels,
-			uint64_t *ref, int64_t t_ms, double value)
-{
-	struct memory *m = (struct memory *)(void *)self;
-	struct buf text = BUF_INIT;
-	(void)c;
-	(void)t_ms;
-	*ref = 1;
-	assert_true(m->count < sizeof(m->taken) / sizeof(m->taken[0]));
-	labels_print(&text, labels);
-	snprintf(m->taken[m->count].text, sizeof(m->taken[0].text), "%s", text.data);
-	m->taken[m->count++].value = value;
-	buf_release(&text);
-	return RC_OK;
-}
-
-static struct sample_batch *begin(void *self)
-{
-	return self;
-}
-
-static enum rc commit(struct sample_batch **batch, struct cx *c)
-{
-	(void)c;
-	((struct memory *)(void *)*batch)->commits++;
-	return RC_OK;
-}
-
-static const struct taken *find(const char *text)
-{
-	for (size_t i = 0; i < memory.count; i++)
-		if (strcmp(memory.taken[i].text, text) == 0)
-			return &memory.taken[i];
-	return NULL;
-}
 
 static int set_up(void **state)
 {
@@ -72,75 +26,14 @@ static int set_up(void **state)
 	arena_init(&arena, BUDGET_BYTES);
 	cx_init(&cx, &arena, clock_real());
 	memset(&memory, 0, sizeof(memory));
-	memset(&series, 0, sizeof(series));
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	collect_release_series(&series);
 	arena_release(&arena);
 	return 0;
-}
-
-static struct batch batch_of(uint64_t generation)
-{
-	return (struct batch){
-		.cx = &cx,
-		.sink = {.self = &memory, .begin = begin, .append = remember, .commit = commit},
-		.job_labels = {{STR("job"), STR("api")}},
-		.job_label_count = 1,
-		.series = &series,
-		.generation = generation,
-		.t_ms = 1000};
-}
-
-static void a_page_that_breaks_off_leaves_nothing(void **state)
-{
-	(void)state;
-	struct batch b = batch_of(1);
-	assert_int_equal(collect_parse_text(&cx, STR("good 1\nbad{ 2\n"), &b), RC_INVALID);
-	collect_finish(&b);
-	assert_int_equal(memory.count, 0);
-}
-
-static void a_bad_page_ends_every_series(void **state)
-{
-	(void)state;
-	struct batch first = batch_of(1), second = batch_of(2);
-	assert_int_equal(collect_parse_text(&cx, STR("good 1\n"), &first), RC_OK);
-	collect_finish(&first);
-	memory.count = 0;
-	assert_int_equal(collect_parse_text(&cx, STR("good 2\nbad{ 2\n"), &second), RC_INVALID);
-	collect_finish(&second);
-	assert_int_equal(memory.count, 1);
-	assert_true(sample_is_stale(memory.taken[0].value));
-}
-
-static void the_job_wins_and_the_page_is_exported(void **state)
-{
-	(void)state;
-	struct batch b = batch_of(1);
-	assert_int_equal(collect_parse_text(&cx, STR("m{job=\"own\"} 3\n"), &b), RC_OK);
-	assert_non_null(find("m{exported_job=\"own\", job=\"api\"}"));
-}
-
-static void honoured_labels_win(void **state)
-{
-	(void)state;
-	struct batch b = batch_of(1);
-	b.honor_labels = true;
-	assert_int_equal(collect_parse_text(&cx, STR("m{job=\"own\"} 3\n"), &b), RC_OK);
-	assert_non_null(find("m{job=\"own\"}"));
-}
-
-static void escapes_are_undone(void **state)
-{
-	(void)state;
-	struct batch b = batch_of(1);
-	assert_int_equal(collect_parse_text(&cx, STR("m{a=\"x\\\\y\\\"z\"} +Inf 7\n"), &b), RC_OK);
-	assert_non_null(find("m{a=\"x\\\\y\\\"z\", job=\"api\"}"));
 }
 
 /* ---- jobs ---- */
@@ -179,9 +72,7 @@ static void jobs_without_a_component_are_compared(void **state)
 	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
 	assert_int_equal(http_client_open(&cx, loop, &client), RC_OK);
 	struct collect_options options = {
-		.loop = loop,
-		.client = client,
-		.sink = {.self = &memory, .begin = begin, .append = remember, .commit = commit}};
+		.loop = loop, .client = client, .sink = memory_sink(&memory)};
 	assert_int_equal(collect_open(&cx, &options, &collect), RC_OK);
 	struct plan *plan = host_plan();
 	struct collect_job job = {.kind = JOB_SCRAPE,
@@ -255,11 +146,10 @@ static void a_job_that_vanished_while_running_ends_cleanly(void **state)
 	assert_int_equal(mkfifo(stage.pipe, 0600), 0);
 	assert_int_equal(loop_open(&cx, clock_real(), &stage.loop), RC_OK);
 	assert_int_equal(http_client_open(&cx, stage.loop, &client), RC_OK);
-	struct collect_options options = {
-		.loop = stage.loop,
-		.client = client,
-		.sink = {.self = &memory, .begin = begin, .append = remember, .commit = commit},
-		.proc_path = stage.directory};
+	struct collect_options options = {.loop = stage.loop,
+					  .client = client,
+					  .sink = memory_sink(&memory),
+					  .proc_path = stage.directory};
 	assert_int_equal(collect_open(&cx, &options, &stage.collect), RC_OK);
 	struct collect_job host = {.kind = JOB_HOST,
 				   .name = "node",
@@ -281,7 +171,8 @@ static void a_job_that_vanished_while_running_ends_cleanly(void **state)
 	assert_int_equal(left, 0);
 	http_client_close(&client);
 	collect_close(&stage.collect);
-	assert_null(find("up{instance=\"here\", job=\"node\"}")); /* nothing after its end */
+	assert_null(memory_last(&memory,
+				"up{instance=\"here\", job=\"node\"}")); /* nothing after its end */
 	plan->jobs = jobs;
 	plan->job_count = count;
 	plan_unref(&plan);
@@ -293,13 +184,6 @@ static void a_job_that_vanished_while_running_ends_cleanly(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_page_that_breaks_off_leaves_nothing, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(a_bad_page_ends_every_series, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_job_wins_and_the_page_is_exported, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(honoured_labels_win, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(escapes_are_undone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(jobs_without_a_component_are_compared, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_job_that_vanished_while_running_ends_cleanly,
