@@ -167,10 +167,15 @@ def e2e():
     return [case for path in sorted((ROOT / "tests/e2e").glob("*_test.py")) for case in script_cases(where, path)]
 
 
+# Words that are replaced: URL (a Backline listens there, unless the runner starts one by SERVE), PROGRAM, PORT.
 CONFORMANCE = [("promql", ["promql/promqltest.py", "URL", "promql/given"]), ("parser", ["promql/parsetest.py", "URL"]),
                ("compliance", ["promql/compliancetest.py", "URL"]),
-               ("remote write and API", ["remotewrite/rwtest.py", "URL"])]
-EXPOSITION = ["exposition/scrapetest.py", "run", "URL", "--port", "PORT", "--wait", "12", "--start", "START"]
+               ("remote write and API", ["remotewrite/rwtest.py", "URL"]),
+               ("exposition", ["exposition/scrapetest.py", "run", "URL", "--port", "PORT", "--wait", "12",
+                               "--start", "SERVE --prometheus-config {config}"]),
+               ("rule files and their tests", ["rules/rulescheck.py", "--check", "PROGRAM rules check {file}",
+                                               "--test", "PROGRAM rules test {file}"]),
+               ("rules live", ["rules/rulesdiff.py", "URL", "--start", "SERVE --prometheus-config {config}"])]
 
 
 @suite
@@ -180,12 +185,7 @@ def conformance():
         print("    skip conformance: ../shared is not here")
         return []
     program = test_build() / "src/app/backline"
-    cases = []
-    for name, arguments in CONFORMANCE:
-        code, output = against_backline(program, lambda url: run(
-            [sys.executable] + [url if word == "URL" else word for word in arguments], cwd=SHARED / "conformance"))
-        cases += counted_cases(name, code, output)
-    return cases + exposition_cases(program)
+    return [case for name, words in CONFORMANCE for case in counted_cases(name, *conformance_run(program, words))]
 
 
 def counted_cases(name, code, output):
@@ -196,13 +196,15 @@ def counted_cases(name, code, output):
     return [(name, True, "")] * passed + [(name, False, output)] * failed
 
 
-def exposition_cases(program):
-    """This one starts Backline itself, with a configuration of its own."""
-    address = free_address()
-    start = "%s serve --auth off --data {dir}/data --listen %s --prometheus-config {config}" % (program, address)
-    words = {"URL": "http://" + address, "PORT": free_address().split(":")[1], "START": start}
-    code, output = run([sys.executable] + [words.get(word, word) for word in EXPOSITION], cwd=SHARED / "conformance")
-    return counted_cases("exposition", code, output)
+def conformance_run(program, words):
+    def call(url):
+        serve = "%s serve --auth off --data {dir}/data --listen %s" % (program, url.removeprefix("http://"))
+        for word, meant in (("PROGRAM", str(program)), ("SERVE", serve), ("URL", url), ("PORT", free_address().split(":")[1])):
+            arguments[:] = [argument.replace(word, meant) for argument in arguments]
+        return run([sys.executable] + arguments, cwd=SHARED / "conformance")
+    arguments = list(words)
+    needs_none = "URL" not in words or any("SERVE" in word for word in words)
+    return call("http://" + free_address()) if needs_none else against_backline(program, call)
 
 
 def free_address():

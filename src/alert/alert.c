@@ -1,8 +1,10 @@
-/* The alerts' states, by rule and labels. */
+/* The alerts of rules and the conditions of Backline itself: what a step says is taken over, kept
+ * in the ledger and told. */
 #include "alert/alert.h"
 
 #include <stdlib.h>
 
+#include "alert/inside.h"
 #include "alert/store.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -12,22 +14,16 @@
 
 /* What fired before a restart is not resolved in the first evaluations: nothing is scraped yet. */
 #define SETTLING_INTERVALS 4
+/* A hold at least so long does not run while we are down, and ends no sooner after a start. */
+#define GRACE_MS 600000
+/* An alert that fires is told again at least so often, changed or not. */
+#define RETELL_MS 10000
 #define FAILED_SUFFIX "/failed"
-
-struct held {
-	struct alert alert;
-	bool restored;  /* not seen true since the start */
-	uint64_t round; /* the step that last saw it true */
-	char *rule_id;
-	struct label *label_block, *annotation_block;
-};
 
 struct alerts {
 	unsigned magic;
 	struct alert_options options;
-	struct map by_key; /* rule and labels -> held */
-	struct mono settled;
-	uint64_t round; /* counts steps: two may fall into one millisecond */
+	struct map rules; /* by id */
 };
 
 const char *alert_state_name(enum alert_state state)
@@ -57,60 +53,108 @@ static struct label *own_labels(const struct labels *from, struct labels *out)
 	return block;
 }
 
-static void put_key(struct buf *out, struct str rule_id, const struct labels *labels)
+static struct alert view(const struct held *held)
 {
-	buf_put_str(out, rule_id);
-	labels_print(out, labels);
+	static const enum alert_state states[] = {ALERT_PENDING, ALERT_FIRING, ALERT_RESOLVED};
+	return (struct alert){.rule_id = str_of(held->rule->id),
+			      .labels = held->known.labels,
+			      .annotations = held->known.annotations,
+			      .value = held->known.value,
+			      .state = states[held->known.state],
+			      .active_since = held->known.active_since,
+			      .fired_at = held->fired_at,
+			      .last_true = held->last_true,
+			      .is_condition = held->rule->is_condition};
+}
+
+/* ---- the rules' lists ---- */
+
+static void index_held(struct verdict_rule *rule)
+{
+	size_t count = 16;
+	while (count < rule->list.n * 2)
+		count *= 2;
+	if (count != rule->slot_count) {
+		free(rule->slots);
+		rule->slots = heap_alloc(count * sizeof(struct held *));
+		rule->slot_count = count;
+	} else {
+		memset(rule->slots, 0, count * sizeof(struct held *));
+	}
+	for (size_t i = 0; i < rule->list.n; i++) {
+		struct held *held = rule->list.v[i];
+		size_t at = held->known.hash & (count - 1);
+		held->index = i;
+		while (rule->slots[at] != NULL)
+			at = (at + 1) & (count - 1);
+		rule->slots[at] = held;
+	}
+}
+
+static struct verdict_rule *find_or_add_rule(struct alerts *alerts, struct str id)
+{
+	struct verdict_rule *rule = map_get(&alerts->rules, id);
+	if (rule != NULL)
+		return rule;
+	rule = heap_alloc(sizeof(*rule));
+	rule->magic = ALERT_RULE_MAGIC;
+	rule->alerts = alerts;
+	rule->id = heap_copy(id.p, id.n);
+	map_put(&alerts->rules, id, rule);
+	return rule;
+}
+
+/* The index is the caller's to make anew. */
+static struct held *add_held(struct verdict_rule *rule, const struct labels *labels,
+			     const struct labels *annotations)
+{
+	struct held *held = heap_alloc(sizeof(*held));
+	held->rule = rule;
+	held->label_block = own_labels(labels, &held->known.labels);
+	held->annotation_block = own_labels(annotations, &held->known.annotations);
+	held->known.hash = labels_hash(&held->known.labels);
+	*vec_heap_add(&rule->list) = held;
+	return held;
 }
 
 static void free_held(struct held *held)
 {
-	free(held->rule_id);
 	free(held->label_block);
 	free(held->annotation_block);
 	free(held);
 }
 
-static struct held *find_or_add(struct alerts *alerts, struct str rule_id,
-				const struct labels *labels, struct wall at)
+static void free_rule(struct verdict_rule *rule)
 {
-	struct buf key = BUF_INIT;
-	put_key(&key, rule_id, labels);
-	struct held *held = map_get(&alerts->by_key, buf_str(&key));
-	if (held == NULL) {
-		held = heap_alloc(sizeof(*held));
-		held->rule_id = heap_copy(rule_id.p, rule_id.n);
-		held->alert.rule_id = str_make(held->rule_id, rule_id.n);
-		held->label_block = own_labels(labels, &held->alert.labels);
-		held->alert.active_since = at;
-		map_put(&alerts->by_key, buf_str(&key), held);
-	}
-	buf_release(&key);
-	return held;
+	for (size_t i = 0; i < rule->list.n; i++)
+		free_held(rule->list.v[i]);
+	vec_heap_release(&rule->list);
+	free(rule->slots);
+	free(rule->id);
+	rule->magic = 0;
+	free(rule);
 }
 
 /* ---- the ledger, and who listens ---- */
 
-static bool is_kept(const struct alert *alert)
-{
-	return alert->state != ALERT_RESOLVED;
-}
-
 /* The record, with an entry of the journal unless nobody needs to know (a hold that begins or
  * ends without firing). */
-static enum rc save(struct cx *cx, struct alerts *alerts, const struct alert *alert, bool is_act)
+static enum rc save(struct cx *cx, struct alerts *alerts, const struct held *held, bool is_act)
 {
 	struct buf key = BUF_INIT, value = BUF_INIT, labels = BUF_INIT;
+	struct alert alert = view(held);
 	if (alerts->options.ledger == NULL)
 		return RC_OK;
-	put_key(&key, alert->rule_id, &alert->labels);
-	alert_put_record(&value, alert);
-	labels_print(&labels, &alert->labels);
+	buf_put_str(&key, alert.rule_id);
+	labels_print(&key, &alert.labels);
+	alert_put_record(&value, &alert);
+	labels_print(&labels, &alert.labels);
+	bool is_kept = alert.state != ALERT_RESOLVED;
 	struct ledger_record record = {ALERT_RECORD, buf_str(&key),
-				       is_kept(alert) ? buf_str(&value) : (struct str){0}};
-	char *summary = cx_printf(cx, "%s: " STR_FMT, alert_state_name(alert->state),
-				  STR_ARG(labels_get(&alert->annotations, STR("summary"))));
-	struct ledger_entry entry = {STR("alert"), STR("backline"), alert->rule_id, str_of(summary),
+				       is_kept ? buf_str(&value) : (struct str){0}};
+	char *summary = cx_printf(cx, "%s: " STR_FMT, alert_state_name(alert.state),
+				  STR_ARG(labels_get(&alert.annotations, STR("summary"))));
+	struct ledger_entry entry = {STR("alert"), STR("backline"), alert.rule_id, str_of(summary),
 				     buf_str(&labels)};
 	enum rc rc = ledger_commit(cx, alerts->options.ledger, is_act ? &entry : NULL, &record, 1,
 				   NULL, NULL);
@@ -120,182 +164,300 @@ static enum rc save(struct cx *cx, struct alerts *alerts, const struct alert *al
 	return rc;
 }
 
-static void tell(const struct alerts *alerts, const struct alert *alert, bool is_news)
+static void tell(struct alerts *alerts, struct held *held, bool is_news)
 {
+	struct alert alert = view(held);
+	held->told = clock_mono(alerts->options.clock);
 	if (alerts->options.changed != NULL)
-		alerts->options.changed(alerts->options.context, alert, is_news);
+		alerts->options.changed(alerts->options.context, &alert, is_news);
 }
 
-/* ---- the step ---- */
+/* ---- taking a step over ---- */
 
-static enum rc step_true(struct cx *cx, struct alerts *alerts, const struct verdict *verdict,
-			 const struct verdict_element *element)
+static enum rc take_new(struct cx *cx, struct verdict_rule *rule, const struct verdict_step *step,
+			const struct verdict_next *next)
 {
-	struct held *held = find_or_add(alerts, verdict->rule_id, &element->labels, verdict->at);
-	struct alert *alert = &held->alert;
-	bool is_new = alert->last_true.ms == 0;
-	free(held->annotation_block);
-	held->annotation_block = own_labels(&element->annotations, &alert->annotations);
-	held->restored = false;
-	held->round = alerts->round;
-	alert->value = element->value;
-	alert->last_true = verdict->at;
-	if (alert->active_since.ms > verdict->at.ms) /* the clock was set back: held anew */
-		alert->active_since = verdict->at;
-	if (alert->state == ALERT_FIRING) {
-		tell(alerts, alert, false);
-		return RC_OK;
-	}
-	if (verdict->at.ms - alert->active_since.ms < verdict->hold.ms)
-		return is_new ? save(cx, alerts, alert, false) : RC_OK;
-	alert->state = ALERT_FIRING;
-	alert->fired_at = verdict->at;
-	enum rc rc = save(cx, alerts, alert, true);
-	tell(alerts, alert, true);
+	struct held *held = add_held(rule, &next->labels, &next->annotations);
+	bool fires = next->state == VERDICT_FIRING;
+	held->known.value = next->value;
+	held->known.state = next->state;
+	held->known.active_since = next->active_since;
+	held->known.series = *next->series;
+	held->last_true = step->at;
+	held->fired_at = fires ? step->at : (struct wall){0};
+	enum rc rc = save(cx, rule->alerts, held, fires);
+	if (fires)
+		tell(rule->alerts, held, true);
 	return rc;
 }
 
-static enum rc resolve(struct cx *cx, struct alerts *alerts, struct alert *alert)
+static enum rc take_known(struct cx *cx, struct verdict_rule *rule, const struct verdict_step *step,
+			  const struct verdict_next *next)
 {
-	bool fired = alert->state == ALERT_FIRING;
-	alert->state = ALERT_RESOLVED;
-	enum rc rc = save(cx, alerts, alert, fired);
+	struct held *held = (struct held *)next->alert;
+	bool begins = next->state == VERDICT_FIRING && held->known.state == VERDICT_PENDING;
+	bool changes = next->annotations.v != held->known.annotations.v ||
+		       memcmp(&next->value, &held->known.value, sizeof(double)) != 0;
+	if (next->annotations.v != held->known.annotations.v) {
+		free(held->annotation_block);
+		held->annotation_block = own_labels(&next->annotations, &held->known.annotations);
+	}
+	held->known.value = next->value;
+	held->known.state = next->state;
+	held->known.active_since = next->active_since;
+	held->keep_since = next->keep_since;
+	if (next->is_true) {
+		held->last_true = step->at;
+		held->is_restored = false;
+	}
+	if (begins) {
+		held->fired_at = step->at;
+		enum rc rc = save(cx, rule->alerts, held, true);
+		tell(rule->alerts, held, true);
+		return rc;
+	}
+	struct mono now = clock_mono(rule->alerts->options.clock);
+	if (held->known.state == VERDICT_FIRING &&
+	    (changes || mono_since(now, held->told).ms >= RETELL_MS))
+		tell(rule->alerts, held, false);
+	return RC_OK;
+}
+
+static enum rc take_gone(struct cx *cx, struct verdict_rule *rule, struct held *held)
+{
+	bool fired = held->known.state == VERDICT_FIRING;
+	held->known.state = VERDICT_GONE;
+	enum rc rc = save(cx, rule->alerts, held, fired);
 	if (fired)
-		tell(alerts, alert, true);
+		tell(rule->alerts, held, true);
 	return rc;
 }
 
-/* False now: pending ones go, firing ones are resolved once keep_firing is over. A last_true that
- * is still to come is of a clock that was set back. */
-static bool is_over(const struct alerts *alerts, const struct verdict *verdict,
-		    const struct held *held)
+/* Frees those that are gone. */
+static void drop_gone(struct verdict_rule *rule)
 {
-	const struct alert *alert = &held->alert;
-	int64_t since_true_ms = verdict->at.ms - alert->last_true.ms;
-	if (held->restored && clock_mono(alerts->options.clock).ns < alerts->settled.ns)
-		return false;
-	return alert->state != ALERT_FIRING || since_true_ms < 0 ||
-	       since_true_ms >= verdict->keep_firing.ms;
+	size_t kept = 0;
+	for (size_t i = 0; i < rule->list.n; i++) {
+		struct held *held = rule->list.v[i];
+		if (held->known.state == VERDICT_GONE)
+			free_held(held);
+		else
+			rule->list.v[kept++] = held;
+	}
+	rule->list.n = kept;
 }
 
-/* Resolves what `is_gone` says; the keys are collected first, for the map must not change. */
-static enum rc sweep(struct cx *cx, struct alerts *alerts,
-		     bool (*is_gone)(const struct alerts *alerts, const struct held *held,
-				     const void *context),
-		     const void *context)
+/* One that cannot be recorded is told all the same; the first failure is returned. */
+static enum rc take_states(struct cx *cx, struct verdict_rule *rule,
+			   const struct verdict_step *step)
 {
-	VEC(struct str) gone = {0};
-	struct str key;
-	void *value;
-	size_t at = 0;
 	enum rc rc = RC_OK;
-	while (map_next(&alerts->by_key, &at, &key, &value)) {
-		if (!is_gone(alerts, value, context))
-			continue;
-		struct str *kept = vec_add(cx, &gone);
-		if (kept == NULL)
-			return RC_LIMIT;
-		*kept = cx_str(cx, key);
+	bool moves = false;
+	for (size_t i = 0; i < step->n; i++) {
+		const struct verdict_next *next = &step->v[i];
+		bool gone = next->state == VERDICT_GONE;
+		moves = moves || gone || next->alert == NULL;
+		enum rc one = gone ? take_gone(cx, rule, (struct held *)next->alert)
+			      : next->alert == NULL ? take_new(cx, rule, step, next)
+						    : take_known(cx, rule, step, next);
+		rc = rc == RC_OK ? one : rc;
 	}
-	for (size_t i = 0; i < gone.n; i++) {
-		struct held *held = map_remove(&alerts->by_key, gone.v[i]);
-		if (held == NULL)
-			continue;
-		enum rc saved = resolve(cx, alerts, &held->alert);
-		rc = rc == RC_OK ? saved : rc;
-		free_held(held);
+	if (moves) {
+		drop_gone(rule);
+		index_held(rule);
 	}
 	return rc;
 }
 
-static bool is_false_now(const struct alerts *alerts, const struct held *held, const void *context)
-{
-	const struct verdict *verdict = context;
-	return str_eq(held->alert.rule_id, verdict->rule_id) && held->round != alerts->round &&
-	       is_over(alerts, verdict, held);
-}
+/* ---- conditions ---- */
 
-static enum rc step(struct cx *cx, struct alerts *alerts, const struct verdict *verdict)
+static bool is_empty_rule(const struct alerts *alerts, struct str id)
 {
-	alerts->round++;
-	for (size_t i = 0; i < verdict->element_count; i++)
-		TRY(step_true(cx, alerts, verdict, &verdict->elements[i]));
-	return sweep(cx, alerts, is_false_now, verdict);
-}
-
-/* Known, not measured: what a restart took up needs no samples before it ends. */
-static void settle(struct alerts *alerts, struct str rule_id)
-{
-	struct str key;
-	void *value;
-	for (size_t at = 0; map_next(&alerts->by_key, &at, &key, &value);) {
-		struct held *held = value;
-		if (str_eq(held->alert.rule_id, rule_id))
-			held->restored = false;
-	}
+	const struct verdict_rule *rule = map_get(&alerts->rules, id);
+	return rule == NULL || rule->list.n == 0;
 }
 
 enum rc alert_raise(struct cx *cx, struct alerts *alerts, const struct alert_condition *condition,
 		    bool holds)
 {
 	struct verdict_element element = {.value = 1};
-	struct verdict verdict = {.rule_id = condition->id,
-				  .at = clock_wall(alerts->options.clock),
+	struct verdict verdict = {.at = clock_wall(alerts->options.clock),
 				  .elements = &element,
 				  .element_count = holds};
+	struct verdict_step step;
 	CHECK_MAGIC(alerts, ALERTS_MAGIC);
+	if (!holds && is_empty_rule(alerts, condition->id))
+		return RC_OK;
 	TRY(labels_of(cx, &element.labels, "alertname", condition->name, "priority",
 		      priority_name(condition->priority), "severity", "backline", NULL));
 	TRY(labels_of(cx, &element.annotations, "summary", condition->summary, NULL));
-	settle(alerts, condition->id);
-	return step(cx, alerts, &verdict);
+	struct verdict_rule *rule = find_or_add_rule(alerts, condition->id);
+	rule->is_condition = true;
+	/* known, not measured: what a restart took up needs no samples before it ends */
+	for (size_t i = 0; i < rule->list.n; i++)
+		rule->list.v[i]->is_restored = false;
+	element.hash = labels_hash(&element.labels);
+	element.alert = alert_find(rule, &element.labels, element.hash);
+	TRY(alert_step(rule, cx, &verdict, &step));
+	return take_states(cx, rule, &step);
 }
 
 /* A rule that cannot be evaluated is an alert of its own; what it said before stays as it was. */
-static enum rc note_failure(struct cx *cx, struct alerts *alerts, const struct verdict *verdict)
+static enum rc note_failure(struct cx *cx, struct verdict_rule *rule,
+			    const struct verdict_step *step)
 {
+	if (!step->failed && !rule->is_failing)
+		return RC_OK;
 	struct alert_condition condition = {
-		.id = str_of(cx_printf(cx, STR_FMT FAILED_SUFFIX, STR_ARG(verdict->rule_id))),
+		.id = str_of(cx_printf(cx, "%s" FAILED_SUFFIX, rule->id)),
 		.name = "RuleFailed",
-		.summary = cx_printf(cx, "rule " STR_FMT " cannot be evaluated: " STR_FMT,
-				     STR_ARG(verdict->rule_id), STR_ARG(verdict->failure)),
+		.summary = cx_printf(cx, "rule %s cannot be evaluated: " STR_FMT, rule->id,
+				     STR_ARG(step->failure)),
 		.priority = PRIORITY_HIGH};
 	if (condition.id.p == NULL || condition.summary == NULL)
 		return RC_LIMIT;
-	return alert_raise(cx, alerts, &condition, verdict->failed);
+	rule->is_failing = step->failed;
+	return alert_raise(cx, rule->alerts, &condition, step->failed);
 }
 
-static enum rc take(void *self, struct cx *cx, const struct verdict *verdict)
+/* ---- the sink ---- */
+
+/* A long hold does not run while nothing is measured. What is left of it begins where we went down;
+ * when little is left it takes GRACE_MS, so that a restart pages for nothing stale. */
+static void shift_hold(const struct alerts *alerts, struct held *held, struct dur hold)
+{
+	struct wall now = clock_wall(alerts->options.clock);
+	struct wall down = alerts->options.alive_until.ms > held->last_true.ms
+				   ? alerts->options.alive_until
+				   : held->last_true;
+	struct wall *since = &held->known.active_since;
+	int64_t left_ms = hold.ms - (down.ms - since->ms);
+	if (!held->is_restored || held->known.state != VERDICT_PENDING || hold.ms < GRACE_MS ||
+	    left_ms <= 0 || now.ms < down.ms)
+		return;
+	if (left_ms < GRACE_MS)
+		since->ms = now.ms + GRACE_MS - hold.ms;
+	else
+		since->ms += now.ms - down.ms;
+}
+
+static struct verdict_rule *sink_open(void *self, const struct verdict_rule_options *options)
 {
 	struct alerts *alerts = self;
 	CHECK_MAGIC(alerts, ALERTS_MAGIC);
-	TRY(note_failure(cx, alerts, verdict));
-	return verdict->failed ? RC_OK : step(cx, alerts, verdict);
+	struct verdict_rule *rule = find_or_add_rule(alerts, options->id);
+	struct buf failed = BUF_INIT;
+	rule->hold = options->hold;
+	rule->keep_firing = options->keep_firing;
+	if (rule->references++ == 0 && rule->settled.ns == 0) {
+		rule->settled = mono_after(clock_mono(alerts->options.clock),
+					   (struct dur){SETTLING_INTERVALS * options->interval.ms});
+		for (size_t i = 0; i < rule->list.n; i++)
+			shift_hold(alerts, rule->list.v[i], options->hold);
+	}
+	buf_printf(&failed, "%s" FAILED_SUFFIX, rule->id);
+	rule->is_failing = !is_empty_rule(alerts, buf_str(&failed));
+	buf_release(&failed);
+	return rule;
+}
+
+static enum rc sink_take(struct verdict_rule *rule, struct cx *cx, const struct verdict_step *step)
+{
+	CHECK_MAGIC(rule, ALERT_RULE_MAGIC);
+	enum rc rc = note_failure(cx, rule, step);
+	enum rc taken = take_states(cx, rule, step);
+	return rc == RC_OK ? taken : rc;
+}
+
+static void sink_close(struct verdict_rule **handle)
+{
+	struct verdict_rule *rule = *handle;
+	CHECK_MAGIC(rule, ALERT_RULE_MAGIC);
+	*handle = NULL;
+	rule->references--;
+	CHECK(rule->references >= 0);
+}
+
+/* Nobody evaluates it; a condition goes with the rule that failed. */
+static bool is_orphan(const struct alerts *alerts, const struct verdict_rule *rule)
+{
+	struct str id = str_of(rule->id);
+	if (!rule->is_condition)
+		return rule->references == 0;
+	if (!str_ends(id, STR(FAILED_SUFFIX)))
+		return false;
+	id.n -= sizeof(FAILED_SUFFIX) - 1;
+	const struct verdict_rule *base = map_get(&alerts->rules, id);
+	return base == NULL || base->references == 0;
+}
+
+static enum rc resolve_all(struct cx *cx, struct verdict_rule *rule)
+{
+	enum rc rc = RC_OK;
+	for (size_t i = 0; i < rule->list.n; i++) {
+		enum rc one = take_gone(cx, rule, rule->list.v[i]);
+		rc = rc == RC_OK ? one : rc;
+	}
+	return rc;
+}
+
+static enum rc sink_sweep(void *self, struct cx *cx)
+{
+	struct alerts *alerts = self;
+	VEC(struct verdict_rule *) gone = {0};
+	struct str key;
+	void *value;
+	enum rc rc = RC_OK;
+	CHECK_MAGIC(alerts, ALERTS_MAGIC);
+	for (size_t at = 0; map_next(&alerts->rules, &at, &key, &value);)
+		if (is_orphan(alerts, value))
+			*vec_heap_add(&gone) = value;
+	for (size_t i = 0; i < gone.n; i++) {
+		enum rc one = resolve_all(cx, gone.v[i]);
+		rc = rc == RC_OK ? one : rc;
+		(void)map_remove(&alerts->rules, str_of(gone.v[i]->id));
+		free_rule(gone.v[i]);
+	}
+	vec_heap_release(&gone);
+	return rc;
 }
 
 struct verdict_sink alert_sink(struct alerts *alerts)
 {
-	return (struct verdict_sink){alerts, take};
+	return (struct verdict_sink){.self = alerts,
+				     .open = sink_open,
+				     .find = alert_find,
+				     .step = alert_step,
+				     .take = sink_take,
+				     .close = sink_close,
+				     .sweep = sink_sweep};
 }
 
 /* ---- life ---- */
 
+static void restore_one(struct alerts *alerts, const struct alert *found)
+{
+	struct verdict_rule *rule = find_or_add_rule(alerts, found->rule_id);
+	struct held *held = add_held(rule, &found->labels, &found->annotations);
+	rule->is_condition = str_is(labels_get(&found->labels, STR("severity")), "backline");
+	held->is_restored = true;
+	held->known.state = found->state == ALERT_FIRING ? VERDICT_FIRING : VERDICT_PENDING;
+	held->known.value = found->value;
+	held->known.active_since = found->active_since;
+	held->fired_at = found->fired_at;
+	held->last_true = found->last_true;
+	index_held(rule);
+}
+
 static void restore(struct cx *cx, void *context, const struct ledger_record *record)
 {
-	struct alerts *alerts = context;
 	struct alert found;
-	if (alert_read_record(cx, record->value, &found) != RC_OK) {
-		log_failure(cx, "an alert of the ledger is left out: its hold begins anew");
-		cx_clear(cx);
+	if (alert_read_record(cx, record->value, &found) == RC_OK) {
+		restore_one(context, &found);
 		return;
 	}
-	struct held *held = find_or_add(alerts, found.rule_id, &found.labels, found.active_since);
-	held->restored = true;
-	held->alert.state = found.state;
-	held->alert.value = found.value;
-	held->alert.fired_at = found.fired_at;
-	held->alert.last_true = found.last_true;
-	held->annotation_block = own_labels(&found.annotations, &held->alert.annotations);
+	log_failure(cx, "an alert of the ledger is left out: its hold begins anew");
+	cx_clear(cx);
 }
 
 enum rc alert_open(struct cx *cx, const struct alert_options *options, struct alerts **out)
@@ -315,64 +477,71 @@ enum rc alert_open(struct cx *cx, const struct alert_options *options, struct al
 	return RC_OK;
 }
 
-static bool has_no_rule(const struct alerts *alerts, const struct held *held, const void *context)
-{
-	struct str id = held->alert.rule_id;
-	bool is_condition = str_is(labels_get(&held->alert.labels, STR("severity")), "backline");
-	(void)alerts;
-	if (str_ends(id, STR(FAILED_SUFFIX)))
-		id.n -= sizeof(FAILED_SUFFIX) - 1;
-	else if (is_condition)
-		return false;
-	return plan_rule(context, id) == NULL;
-}
-
-enum rc alert_set_plan(struct cx *cx, struct alerts *alerts, const struct plan *plan)
-{
-	CHECK_MAGIC(alerts, ALERTS_MAGIC);
-	if (alerts->settled.ns == 0 && plan->rule_group_count > 0)
-		alerts->settled = mono_after(
-			clock_mono(alerts->options.clock),
-			(struct dur){SETTLING_INTERVALS * plan->rule_groups[0].interval.ms});
-	return sweep(cx, alerts, has_no_rule, plan);
-}
-
 void alert_close(struct alerts **handle)
 {
 	struct alerts *alerts = *handle;
 	struct str key;
 	void *value;
-	size_t at = 0;
 	CHECK_MAGIC(alerts, ALERTS_MAGIC);
 	*handle = NULL;
-	while (map_next(&alerts->by_key, &at, &key, &value))
-		free_held(value);
-	map_release(&alerts->by_key);
+	for (size_t at = 0; map_next(&alerts->rules, &at, &key, &value);)
+		free_rule(value);
+	map_release(&alerts->rules);
 	alerts->magic = 0;
 	free(alerts);
 }
 
+/* ---- looking ---- */
+
 static int worst_first(const void *a, const void *b)
 {
-	const struct alert *left = *(const struct alert *const *)a,
-			   *right = *(const struct alert *const *)b;
-	if (left->state != right->state)
-		return left->state == ALERT_FIRING ? -1 : 1;
-	return labels_compare(&left->labels, &right->labels);
+	const struct held *left = *(const struct held *const *)a,
+			  *right = *(const struct held *const *)b;
+	if (left->known.state != right->known.state)
+		return left->known.state == VERDICT_FIRING ? -1 : 1;
+	return labels_compare(&left->known.labels, &right->known.labels);
+}
+
+struct helds {
+	struct held **v;
+	size_t n, cap;
+};
+
+static void collect(struct helds *list, const struct verdict_rule *rule)
+{
+	for (size_t i = 0; i < rule->list.n; i++)
+		*vec_heap_add(list) = rule->list.v[i];
+}
+
+static void show(struct helds *list, void (*each)(void *context, const struct alert *alert),
+		 void *context)
+{
+	if (list->n > 1)
+		qsort(list->v, list->n, sizeof(*list->v), worst_first);
+	for (size_t i = 0; i < list->n; i++) {
+		struct alert alert = view(list->v[i]);
+		each(context, &alert);
+	}
+	vec_heap_release(list);
 }
 
 void alert_each(const struct alerts *alerts, void (*each)(void *context, const struct alert *alert),
 		void *context)
 {
-	VEC(const struct alert *) list = {0};
+	struct helds list = {0};
 	struct str key;
 	void *value;
-	size_t at = 0;
-	while (map_next(&alerts->by_key, &at, &key, &value))
-		*vec_heap_add(&list) = &((struct held *)value)->alert;
-	if (list.n > 1)
-		qsort(list.v, list.n, sizeof(*list.v), worst_first);
-	for (size_t i = 0; i < list.n; i++)
-		each(context, list.v[i]);
-	vec_heap_release(&list);
+	for (size_t at = 0; map_next(&alerts->rules, &at, &key, &value);)
+		collect(&list, value);
+	show(&list, each, context);
+}
+
+void alert_each_of(const struct alerts *alerts, struct str rule_id,
+		   void (*each)(void *context, const struct alert *alert), void *context)
+{
+	const struct verdict_rule *rule = map_get(&alerts->rules, rule_id);
+	struct helds list = {0};
+	if (rule != NULL)
+		collect(&list, rule);
+	show(&list, each, context);
 }

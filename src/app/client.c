@@ -115,7 +115,7 @@ int app_alerts(struct invocation *invocation)
 		{"SINCE", "activeAt"},
 		{"WHAT", "annotations.summary"},
 	};
-	return LIST(invocation, "/api/v1/alerts", "alerts", columns, "nothing fires");
+	return LIST(invocation, "/api/ops/v1/alerts", "alerts", columns, "nothing fires");
 }
 
 int app_pages(struct invocation *invocation)

@@ -8,6 +8,7 @@
 enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define COMMAND_OPTIONS_LIMIT 16
+#define COMMAND_ARGUMENTS_LIMIT 4096
 
 struct command_option {
 	const char *name;     /* "manual", given as --manual */
@@ -58,6 +59,8 @@ int command_main(int argc, char **argv);
 int app_serve(struct invocation *invocation);
 int app_check(struct invocation *invocation);
 int app_rules_print(struct invocation *invocation);
+int app_rules_check(struct invocation *invocation);
+int app_rules_test(struct invocation *invocation);
 int app_completion(struct invocation *invocation);
 int app_manpage(struct invocation *invocation);
 int app_promises(struct invocation *invocation);

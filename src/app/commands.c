@@ -63,6 +63,34 @@ const struct command app_commands[] = {
 		.run = app_rules_print,
 	},
 	{
+		.name = "rules check",
+		.arguments = "FILE...",
+		.summary = "Check Prometheus rule files",
+		.details =
+			"Accepts and refuses what promtool 2.42 does, by its exit codes: 0 good, "
+			"1 an error,\n3 a lint with --lint-fatal. Every error is told with file, "
+			"line, column and hint.",
+		.least = 1,
+		.most = COMMAND_ARGUMENTS_LIMIT,
+		.options = {{"lint", "WHAT", "all, duplicate-rules (default) or none"},
+			    {"lint-fatal", NULL, "a lint is an error"},
+			    {0}},
+		.run = app_rules_check,
+	},
+	{
+		.name = "rules test",
+		.arguments = "FILE...",
+		.summary = "Run unit tests of Prometheus rule files",
+		.details =
+			"Takes promtool's test files: series as `1+2x5 _ stale`, expected alerts "
+			"and samples.\nExit 0 when all pass, 1 else; a difference is shown line "
+			"by line.",
+		.least = 1,
+		.most = COMMAND_ARGUMENTS_LIMIT,
+		.options = {{0}},
+		.run = app_rules_test,
+	},
+	{
 		.name = "status",
 		.arguments = "",
 		.summary = "Tell how the running Backline fares",

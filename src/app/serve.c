@@ -12,6 +12,7 @@
 #include "alert/alert.h"
 #include "app/clock_guard.h"
 #include "app/command.h"
+#include "app/rules.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/json.h"
@@ -204,25 +205,55 @@ static enum rc read_prometheus(struct cx *cx, const struct app *app, struct buf 
 	return prometheus_parse(cx, app->prometheus_path, text, told, out);
 }
 
+/* What the files say, all of it checked. */
+struct inputs {
+	struct plan *plan;
+	struct prometheus *prometheus; /* NULL without --prometheus-config */
+	struct rules_set *rules;
+};
+
+static void drop_inputs(struct inputs *inputs)
+{
+	if (inputs->rules != NULL)
+		rules_set_unref(&inputs->rules);
+	if (inputs->prometheus != NULL)
+		prometheus_unref(&inputs->prometheus);
+	if (inputs->plan != NULL)
+		plan_unref(&inputs->plan);
+}
+
+static enum rc read_inputs(struct cx *cx, const struct app *app, struct buf *told,
+			   struct inputs *out)
+{
+	const char *listen = invocation_option(app->invocation, "listen");
+	*out = (struct inputs){0};
+	enum rc rc = compile(cx, app, told, &out->plan);
+	if (rc == RC_OK)
+		rc = read_prometheus(cx, app, told, &out->prometheus);
+	if (rc == RC_OK)
+		rc = app_rules_set(cx, out->plan, out->prometheus,
+				   listen == NULL ? "127.0.0.1:7080" : listen, told, &out->rules);
+	if (rc != RC_OK)
+		drop_inputs(out);
+	return rc;
+}
+
 static struct plan *present_plan(void *context)
 {
 	return ((struct app *)context)->plan;
 }
 
 /* The check may fail, this may not: what one part cannot take keeps the plan from no other. */
-static enum rc use_plan(struct cx *cx, struct app *app, struct plan *plan)
+static enum rc use_plan(struct cx *cx, struct app *app, const struct inputs *inputs)
 {
+	struct plan *plan = plan_ref(inputs->plan);
 	if (app->plan != NULL)
 		plan_unref(&app->plan);
 	app->plan = plan;
 	promise_set_plan(app->promises, plan);
 	notify_set_plan(app->notify, plan);
-	if (alert_set_plan(cx, app->alerts, plan) != RC_OK) {
-		log_failure(cx, "an alert of a rule that is gone is not resolved, or not recorded");
-		cx_clear(cx);
-	}
 	duty_set_plan(app->duties, plan);
-	rules_set_plan(app->rules, plan);
+	rules_use(app->rules, inputs->rules);
 	if (app->web != NULL)
 		web_set_plan(app->web, plan);
 	return collect_set_plan(cx, app->collect, plan);
@@ -285,52 +316,50 @@ static enum rc judge_changes(struct cx *cx, struct app *app, const struct plan *
 }
 
 /* Takes the new plan, unless it is the old one or vanishing promises hold it back. */
-static enum rc swap_plan(struct cx *cx, struct app *app, struct plan *next, bool accept,
+static enum rc swap_plan(struct cx *cx, struct app *app, struct inputs *next, bool accept,
 			 struct buf *told)
 {
-	enum rc rc = RC_OK;
-	if (strcmp(next->digest, app->plan->digest) == 0 && next->secrets == app->plan->secrets) {
-		plan_unref(&next);
+	if (strcmp(next->plan->digest, app->plan->digest) == 0 &&
+	    next->plan->secrets == app->plan->secrets)
 		return RC_OK;
-	}
-	rc = judge_changes(cx, app, next, accept, told);
-	if (rc != RC_OK) {
-		plan_unref(&next);
-		return rc;
-	}
-	log_info("the manual is reloaded", F_TEXT("digest", next->digest),
-		 F_INT("promises", next->promise_count));
+	TRY(judge_changes(cx, app, next->plan, accept, told));
+	log_info("the manual is reloaded", F_TEXT("digest", next->plan->digest),
+		 F_INT("promises", next->plan->promise_count));
 	return use_plan(cx, app, next);
+}
+
+/* Rule files alone may have changed. */
+static void swap_rules(struct app *app, const struct inputs *next)
+{
+	const struct rules_set *present = rules_present(app->rules);
+	if (present != NULL && rules_set_digest(present) == rules_set_digest(next->rules))
+		return;
+	log_info("the rules are reloaded", F_INT("rules", rules_set_rule_count(next->rules)));
+	rules_use(app->rules, next->rules);
 }
 
 static enum rc reload(void *context, struct cx *cx, bool accept, struct buf *told)
 {
 	struct app *app = context;
-	struct plan *next;
-	struct prometheus *prometheus;
+	struct inputs next;
 	struct buf problems = BUF_INIT;
-	enum rc rc = compile(cx, app, &problems, &next);
-	if (rc == RC_OK) {
-		rc = read_prometheus(cx, app, &problems, &prometheus);
-		if (rc != RC_OK)
-			plan_unref(&next);
-	}
-	if (rc != RC_OK) {
-		if (problems.length > 0)
-			cx_hint(cx, "%s", problems.data);
-		buf_release(&problems);
-		return rc;
-	}
+	enum rc rc = read_inputs(cx, app, &problems, &next);
+	if (rc != RC_OK && problems.length > 0)
+		cx_hint(cx, "%s", problems.data);
 	buf_release(&problems);
-	rc = swap_plan(cx, app, next, accept, told);
-	if (rc != RC_OK || prometheus == NULL) {
-		if (prometheus != NULL)
-			prometheus_unref(&prometheus);
-		return rc;
+	TRY(rc);
+	rc = swap_plan(cx, app, &next, accept, told);
+	if (rc == RC_OK) {
+		swap_rules(app, &next);
+		if (next.prometheus != NULL) {
+			log_info("the configuration is reloaded",
+				 F_TEXT("file", next.prometheus->path),
+				 F_INT("jobs", next.prometheus->scrape_count));
+			rc = use_prometheus(cx, app, prometheus_ref(next.prometheus));
+		}
 	}
-	log_info("the configuration is reloaded", F_TEXT("file", prometheus->path),
-		 F_INT("jobs", prometheus->scrape_count));
-	return use_prometheus(cx, app, prometheus);
+	drop_inputs(&next);
+	return rc;
 }
 
 static void reload_now(void *context)
@@ -421,8 +450,11 @@ static enum rc open_store(struct cx *cx, struct app *app)
 					 .ledger = app->ledger,
 					 .external_url = "http://127.0.0.1:7080"};
 	TRY(notify_open(cx, &telling, &app->notify));
+	struct tsdb_stats stored;
+	tsdb_stats(app->tsdb, &stored);
 	struct alert_options alerting = {.clock = app->clock,
 					 .ledger = app->ledger,
+					 .alive_until = {stored.newest_ms},
 					 .changed = alert_changed,
 					 .context = app};
 	TRY(alert_open(cx, &alerting, &app->alerts));
@@ -431,7 +463,8 @@ static enum rc open_store(struct cx *cx, struct app *app)
 	TRY(duty_open(cx, &due, &app->duties));
 	struct rules_options evaluating = {.loop = app->loop,
 					   .source = promql_source_of(app->tsdb, app->loop),
-					   .sink = alert_sink(app->alerts)};
+					   .samples = tsdb_sink(app->tsdb),
+					   .verdicts = alert_sink(app->alerts)};
 	TRY(rules_open(cx, &evaluating, &app->rules));
 	struct promise_options judging = {.loop = app->loop,
 					  .source = promql_source_of(app->tsdb, app->loop),
@@ -482,6 +515,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .collect = app->collect,
 				      .ledger = app->ledger,
 				      .alerts = app->alerts,
+				      .rules = app->rules,
 				      .notify = app->notify,
 				      .duties = app->duties,
 				      .plan = present_plan,
@@ -554,25 +588,14 @@ static enum rc open_clock(struct cx *cx, struct app *app)
 #endif
 }
 
-static enum rc open_all(struct cx *cx, struct app *app)
+static enum rc open_parts(struct cx *cx, struct app *app, struct inputs *inputs)
 {
-	struct buf told = BUF_INIT;
-	struct plan *plan;
-	TRY(take_lock(cx, app));
-	enum rc rc = compile(cx, app, &told, &plan);
-	if (rc == RC_OK) {
-		app->plan = plan;
-		rc = read_prometheus(cx, app, &told, &app->prometheus);
-	}
-	fputs(buf_str(&told).p, stderr);
-	buf_release(&told);
-	TRY(rc);
+	app->plan = plan_ref(inputs->plan);
 	TRY(open_clock(cx, app));
 	TRY(open_store(cx, app));
-	app->plan = NULL;
-	TRY(use_plan(cx, app, plan));
-	if (app->prometheus != NULL)
-		TRY(collect_set_prometheus(cx, app->collect, app->prometheus));
+	TRY(use_plan(cx, app, inputs));
+	if (inputs->prometheus != NULL)
+		TRY(use_prometheus(cx, app, prometheus_ref(inputs->prometheus)));
 	TRY(open_web(cx, app));
 	record(app, "start", app->plan->digest, "backline " BACKLINE_VERSION " started", STR(""));
 	app_clock_guard_start(&app->clock_guard, app->loop, app->ledger);
@@ -580,6 +603,20 @@ static enum rc open_all(struct cx *cx, struct app *app)
 	alert_each(app->alerts, tell_firing, app);
 	notify_resume(app->notify);
 	return open_watches(cx, app);
+}
+
+static enum rc open_all(struct cx *cx, struct app *app)
+{
+	struct buf told = BUF_INIT;
+	struct inputs inputs;
+	TRY(take_lock(cx, app));
+	enum rc rc = read_inputs(cx, app, &told, &inputs);
+	fputs(buf_str(&told).p, stderr);
+	buf_release(&told);
+	TRY(rc);
+	rc = open_parts(cx, app, &inputs);
+	drop_inputs(&inputs);
+	return rc;
 }
 
 static void close_all(struct app *app)

@@ -90,13 +90,9 @@ static std::string reference(struct str text, size_t at, size_t *end)
 	return std::string(text.p + start, stop - start);
 }
 
-extern "C" bool regex_expand(const struct regex *regex, struct str text, struct str replacement,
-			     struct buf *out)
+static void expand(const struct regex *regex, const re2::StringPiece *found, int groups, struct str replacement,
+		   struct buf *out)
 {
-	int groups = regex->re.NumberOfCapturingGroups() + 1;
-	std::unique_ptr<re2::StringPiece[]> found(new re2::StringPiece[(size_t)groups]);
-	if (!regex->re.Match(piece(text), 0, text.n, RE2::UNANCHORED, found.get(), groups))
-		return false;
 	for (size_t i = 0; i < replacement.n;) {
 		char c = replacement.p[i++];
 		if (c != '$') {
@@ -116,10 +112,48 @@ extern "C" bool regex_expand(const struct regex *regex, struct str text, struct 
 		}
 		int group = group_number(regex, name);
 		if (group >= 0 && group < groups)
-			buf_put(out, found[(size_t)group].data(), found[(size_t)group].size());
+			buf_put(out, found[group].data(), found[group].size());
 		i = end;
 	}
+}
+
+extern "C" bool regex_expand(const struct regex *regex, struct str text, struct str replacement,
+			     struct buf *out)
+{
+	int groups = regex->re.NumberOfCapturingGroups() + 1;
+	std::unique_ptr<re2::StringPiece[]> found(new re2::StringPiece[(size_t)groups]);
+	if (!regex->re.Match(piece(text), 0, text.n, RE2::UNANCHORED, found.get(), groups))
+		return false;
+	expand(regex, found.get(), groups, replacement, out);
 	return true;
+}
+
+static size_t rune_length(struct str text, size_t at)
+{
+	size_t n = at < text.n ? 1 : 0;
+	while (n > 0 && at + n < text.n && (text.p[at + n] & 0xc0) == 0x80)
+		n++;
+	return n;
+}
+
+extern "C" void regex_replace_all(const struct regex *regex, struct str text, struct str replacement,
+				  struct buf *out)
+{
+	int groups = regex->re.NumberOfCapturingGroups() + 1;
+	std::unique_ptr<re2::StringPiece[]> found(new re2::StringPiece[(size_t)groups]);
+	size_t copied = 0, from = 0;
+	while (from <= text.n &&
+	       regex->re.Match(piece(text), from, text.n, RE2::UNANCHORED, found.get(), groups)) {
+		size_t start = (size_t)(found[0].data() - text.p), end = start + found[0].size();
+		buf_put(out, text.p + copied, start - copied);
+		/* no empty match right behind another */
+		if (end > copied || start == 0)
+			expand(regex, found.get(), groups, replacement, out);
+		copied = end;
+		size_t width = rune_length(text, from);
+		from = from + width > end ? from + width : from + 1 > end ? from + 1 : end;
+	}
+	buf_put(out, text.p + copied, text.n - copied);
 }
 
 extern "C" void regex_free(struct regex *regex)

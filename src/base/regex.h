@@ -19,6 +19,9 @@ bool regex_groups(const struct regex *regex, struct str text, struct str *groups
 /* Appends `replacement` with $1 and ${name} expanded from the match, as Go's Expand does. */
 bool regex_expand(const struct regex *regex, struct str text, struct str replacement,
 		  struct buf *out);
+/* Appends `text` with every match replaced, $1 expanded, as Go's ReplaceAllString does. */
+void regex_replace_all(const struct regex *regex, struct str text, struct str replacement,
+		       struct buf *out);
 void regex_free(struct regex *regex);
 
 #ifdef __cplusplus

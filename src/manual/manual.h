@@ -409,6 +409,8 @@ struct plan {
 	struct collect_job *jobs;
 	size_t job_count;
 	struct providers providers;
+	const char **rule_files; /* Prometheus rule files: globs, from the site file's folder on */
+	size_t rule_file_count;
 };
 
 struct manual_input {

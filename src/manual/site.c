@@ -11,7 +11,7 @@
 struct site {
 	const char *name;
 	const struct conf_node *timezone, *public_url, *contacts, *people, *oncall, *components,
-		*providers, *intervals;
+		*providers, *intervals, *rule_files;
 	struct policy policy;
 };
 
@@ -29,6 +29,7 @@ static const struct conf_key site_keys[] = {
 	KEY("components", CONF_NODE, components, "what is operated, and where it is"),
 	KEY("providers", CONF_NODE, providers, "by what messages are sent"),
 	KEY("intervals", CONF_NODE, intervals, "scrape and evaluate, 15s by default"),
+	KEY("rule_files", CONF_NODE, rule_files, "Prometheus rule files: a list of paths or globs"),
 	KEY("hold", CONF_NODE, policy.hold, "how long a limit must be crossed; by alert type"),
 	KEY("limits", CONF_NODE, policy.limits, "limits by metric, in place of the document's"),
 	KEY("repage_after", CONF_NODE, policy.repage_after, "acknowledged, not resolved: 30m"),
@@ -624,6 +625,30 @@ static const char *read_public_url(struct reader *r, const struct conf_node *nod
 	return text;
 }
 
+static enum rc read_rule_files(struct reader *r, const struct conf_node *node)
+{
+	struct plan *plan = r->c->plan;
+	if (node == NULL || (node->kind == CONF_SCALAR && node->text.n == 0))
+		return RC_OK;
+	if (node->kind != CONF_LIST) {
+		compiler_error(r->c, node_place(node), "rule_files: [rules/*.yml]",
+			       "'rule_files' must be a list");
+		return RC_OK;
+	}
+	plan->rule_files = cx_array(&r->c->plan_cx, node->item_count, sizeof(*plan->rule_files));
+	if (plan->rule_files == NULL)
+		return RC_LIMIT;
+	for (size_t i = 0; i < node->item_count; i++) {
+		const struct conf_node *item = node->items[i];
+		if (item->kind != CONF_SCALAR || item->text.n == 0)
+			compiler_error(r->c, node_place(item), "Write a path or a glob.",
+				       "a rule file without a name");
+		else
+			plan->rule_files[plan->rule_file_count++] = compiler_text(r->c, item->text);
+	}
+	return RC_OK;
+}
+
 static void check_timezone(struct reader *r, const struct conf_node *node)
 {
 	if (node != NULL && node->text.n > 0 && !str_eq_nocase(node->text, STR("UTC")))
@@ -656,6 +681,7 @@ enum rc compiler_read_site(struct compiler *c)
 		compiler_error(c, node_place(site.intervals), "The least is 100ms.",
 			       "an interval is too short");
 	compiler_policy(c, MANUAL_SITE, 0, &site.policy);
+	TRY(read_rule_files(&r, site.rule_files));
 	TRY(read_people(&r, site.people));
 	TRY(read_oncall(&r, site.oncall));
 	read_contacts(&r, site.contacts);

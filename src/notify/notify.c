@@ -95,19 +95,39 @@ static struct page *open_page(struct notify *notify, const char *group,
 	return page;
 }
 
+/* By the label `priority`, else `severity`, in the words that rule files use; without either it is
+ * taken for a warning of something critical. */
+static enum priority priority_of_labels(const struct labels *labels)
+{
+	static const struct {
+		struct str word;
+		enum priority priority;
+	} words[] = {{{"error", 5}, PRIORITY_HIGH},
+		     {{"page", 4}, PRIORITY_CRITICAL},
+		     {{"warning", 7}, PRIORITY_MEDIUM},
+		     {{"warn", 4}, PRIORITY_MEDIUM},
+		     {{"info", 4}, PRIORITY_LOW}};
+	struct str said[] = {labels_get(labels, STR("priority")),
+			     labels_get(labels, STR("severity"))};
+	enum priority priority;
+	for (int s = 0; s < 2; s++) {
+		if (priority_named(said[s], &priority))
+			return priority;
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (str_eq_nocase(said[s], words[i].word))
+				return words[i].priority;
+	}
+	return PRIORITY_MEDIUM;
+}
+
 void notify_alert(struct notify *notify, const struct notify_event *event)
 {
 	struct arena arena;
 	struct cx cx;
-	enum priority priority = PRIORITY_LOW;
+	enum priority priority = priority_of_labels(&event->labels);
 	CHECK_MAGIC(notify, NOTIFY_MAGIC);
 	arena_init(&arena, 65536);
 	cx_init(&cx, &arena, loop_clock(notify->options.loop));
-	/* a rule file's alert without a priority is taken for a warning of something critical */
-	if (!priority_named(labels_get(&event->labels, STR("priority")), &priority))
-		priority = str_is(labels_get(&event->labels, STR("severity")), "critical")
-				   ? PRIORITY_CRITICAL
-				   : PRIORITY_MEDIUM;
 	char *group = group_of(&cx, event);
 	struct page *page = group == NULL ? NULL : find_group(notify, group);
 	if (page == NULL && group != NULL && !event->resolved)

@@ -44,6 +44,7 @@ struct promql_source {
 	enum rc (*read)(struct cx *cx, const void *query, size_t index,
 			struct tsdb_columns *columns);
 	void (*close)(void **query);
+	int64_t subquery_step_ms; /* of subqueries that name none; 0: a minute */
 };
 struct promql_source promql_source_of(struct tsdb *tsdb, struct loop *loop);
 

@@ -52,10 +52,8 @@ void web_query_exemplars(struct http_request *request, void *context);
 void web_federate(struct http_request *request, void *context);
 /* prometheus.c */
 void web_targets(struct http_request *request, void *context);
-void web_alerts(struct http_request *request, void *context);
 /* prometheus_status.c */
 void web_metadata(struct http_request *request, void *context);
-void web_rules(struct http_request *request, void *context);
 void web_alertmanagers(struct http_request *request, void *context);
 void web_buildinfo(struct http_request *request, void *context);
 void web_runtimeinfo(struct http_request *request, void *context);
@@ -67,6 +65,10 @@ void web_tsdb_snapshot(struct http_request *request, void *context);
 void web_tsdb_compact(struct http_request *request, void *context);
 void web_tsdb_delete(struct http_request *request, void *context);
 void web_tsdb_clean(struct http_request *request, void *context);
+/* prometheus_rules.c */
+void web_rules(struct http_request *request, void *context);
+void web_alerts(struct http_request *request, void *context);
+void web_all_alerts(struct http_request *request, void *context);
 /* push.c */
 void web_remote_write(struct http_request *request, void *context);
 /* operations.c */

@@ -59,36 +59,3 @@ void web_targets(struct http_request *request, void *context)
 	json_end_object(&json);
 	http_reply_buf(request, 200, "application/json", &out);
 }
-
-static void put_alert(void *context, const struct alert *alert)
-{
-	struct json *json = context;
-	struct buf value = BUF_INIT;
-	json_object(json);
-	json_key(json, "labels");
-	labels_put_json(json, &alert->labels);
-	json_key(json, "annotations");
-	labels_put_json(json, &alert->annotations);
-	json_put_text(json, "state", alert_state_name(alert->state));
-	json_put_time(json, "activeAt", alert->active_since);
-	buf_put_double(&value, alert->value);
-	json_put_str(json, "value", buf_str(&value));
-	json_end_object(json);
-	buf_release(&value);
-}
-
-void web_alerts(struct http_request *request, void *context)
-{
-	const struct web *web = context;
-	struct buf out = BUF_INIT;
-	struct json json;
-	begin_answer(&json, &out);
-	json_object(&json);
-	json_key(&json, "alerts");
-	json_array(&json);
-	alert_each(web->options.alerts, put_alert, &json);
-	json_end_array(&json);
-	json_end_object(&json);
-	json_end_object(&json);
-	http_reply_buf(request, 200, "application/json", &out);
-}

@@ -1,10 +1,8 @@
-/* Prometheus' endpoints that tell of rules, formats and the server itself: what Grafana and
+/* Prometheus' endpoints that tell of formats and the server itself: what Grafana and
  * promtool ask beside queries. */
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/units.h"
-#include "model/labels_json.h"
 #include "web/inside.h"
 
 static void begin(struct json *json, struct buf *out)
@@ -41,96 +39,7 @@ void web_metadata(struct http_request *request, void *context)
 	end(request, &json, &out);
 }
 
-/* ---- rules ---- */
-
-struct rule_alerts {
-	struct json *json;
-	const struct rule *rule;
-	bool pending, firing;
-};
-
-static void put_alert(void *context, const struct alert *alert)
-{
-	struct rule_alerts *of = context;
-	struct buf value = BUF_INIT;
-	if (!str_eq(alert->rule_id, str_of(of->rule->id)))
-		return;
-	of->pending = of->pending || alert->state == ALERT_PENDING;
-	of->firing = of->firing || alert->state == ALERT_FIRING;
-	json_object(of->json);
-	json_key(of->json, "labels");
-	labels_put_json(of->json, &alert->labels);
-	json_key(of->json, "annotations");
-	labels_put_json(of->json, &alert->annotations);
-	json_put_text(of->json, "state", alert_state_name(alert->state));
-	json_put_time(of->json, "activeAt", alert->active_since);
-	buf_put_double(&value, alert->value);
-	json_put_str(of->json, "value", buf_str(&value));
-	buf_release(&value);
-	json_end_object(of->json);
-}
-
-static void put_rule(struct json *json, const struct web *web, const struct rule *rule)
-{
-	struct rule_alerts alerts = {.json = json, .rule = rule};
-	struct labels labels = {rule->labels, rule->label_count},
-		      annotations = {rule->annotations, rule->annotation_count};
-	json_object(json);
-	json_put_text(json, "name", rule->name);
-	json_put_text(json, "query", rule->expr);
-	json_put_double(json, "duration", (double)rule->hold.ms / 1000);
-	json_key(json, "labels");
-	labels_put_json(json, &labels);
-	json_key(json, "annotations");
-	labels_put_json(json, &annotations);
-	json_key(json, "alerts");
-	json_array(json);
-	alert_each(web->options.alerts, put_alert, &alerts);
-	json_end_array(json);
-	json_put_text(json, "state",
-		      alerts.firing    ? "firing"
-		      : alerts.pending ? "pending"
-				       : "inactive");
-	json_put_text(json, "health", "ok");
-	json_put_text(json, "type", "alerting");
-	json_end_object(json);
-}
-
-void web_rules(struct http_request *request, void *context)
-{
-	struct web *web = context;
-	const struct plan *plan = web->options.plan(web->options.context);
-	struct cx *cx = http_request_cx(request);
-	struct str type = http_request_param(request, "type", 0);
-	struct buf out = BUF_INIT;
-	struct json json;
-	bool alerting = type.n == 0 || str_is(type, "alert");
-	if (!alerting && !str_is(type, "record")) {
-		(void)cx_fail(cx, RC_INVALID, "not supported value \"" STR_FMT "\"", STR_ARG(type));
-		http_reply_error(request, cx);
-		return;
-	}
-	begin(&json, &out);
-	json_object(&json);
-	json_key(&json, "groups");
-	json_array(&json);
-	for (size_t g = 0; alerting && g < plan->rule_group_count; g++) {
-		const struct rule_group *group = &plan->rule_groups[g];
-		json_object(&json);
-		json_put_text(&json, "name", group->name);
-		json_put_text(&json, "file", plan->document_path);
-		json_put_double(&json, "interval", (double)group->interval.ms / 1000);
-		json_key(&json, "rules");
-		json_array(&json);
-		for (size_t i = 0; i < group->rule_count; i++)
-			put_rule(&json, web, &group->rules[i]);
-		json_end_array(&json);
-		json_end_object(&json);
-	}
-	json_end_array(&json);
-	json_end_object(&json);
-	end(request, &json, &out);
-}
+/* ---- the server ---- */
 
 void web_alertmanagers(struct http_request *request, void *context)
 {
@@ -148,8 +57,6 @@ void web_alertmanagers(struct http_request *request, void *context)
 	json_end_object(&json);
 	end(request, &json, &out);
 }
-
-/* ---- the server ---- */
 
 void web_buildinfo(struct http_request *request, void *context)
 {

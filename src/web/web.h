@@ -10,6 +10,7 @@
 #include "notify/notify.h"
 #include "promise/promise.h"
 #include "promql/promql.h"
+#include "rules/rules.h"
 #include "sys/http_server.h"
 #include "tsdb/tsdb.h"
 
@@ -26,6 +27,7 @@ struct web_options {
 	struct collect *collect;
 	struct ledger *ledger;
 	struct alerts *alerts;
+	struct rules *rules;
 	struct notify *notify;
 	struct duties *duties;
 	struct plan *(*plan)(void *context); /* the present one, not counted */

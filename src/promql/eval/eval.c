@@ -275,7 +275,7 @@ static enum rc subquery_result(struct cx *cx, struct evaluation *e, const struct
 	struct grid once = {at_ms, 1, 1}, grid;
 	int64_t looks_at_ms = promql_looks_at(e, node, once);
 	struct rows rows;
-	grid = promql_subquery_grid(node, looks_at_ms, looks_at_ms);
+	grid = promql_subquery_grid(e->source, node, looks_at_ms, looks_at_ms);
 	TRY(promql_eval(cx, e, node->left, grid, &rows));
 	TRY(rows_result(cx, &rows, grid.steps, out));
 	out->start_ms = grid.start_ms;

@@ -185,7 +185,7 @@ static enum rc open_subquery(struct cx *cx, struct select_stream *self,
 	int64_t last_ms = self->looks_at_ms;
 	if (outer.steps > 0)
 		last_ms += (int64_t)(outer.steps - 1) * self->moves_ms;
-	inner = promql_subquery_grid(node, self->looks_at_ms, last_ms);
+	inner = promql_subquery_grid(self->base.e->source, node, self->looks_at_ms, last_ms);
 	if (outer.steps == 0)
 		inner.steps = 0;
 	/* each thread holds one column of them */
@@ -206,9 +206,12 @@ static enum rc open_subquery(struct cx *cx, struct select_stream *self,
 	return RC_OK;
 }
 
-struct grid promql_subquery_grid(const struct promql_expr *node, int64_t first_ms, int64_t last_ms)
+struct grid promql_subquery_grid(const struct promql_source *source, const struct promql_expr *node,
+				 int64_t first_ms, int64_t last_ms)
 {
-	int64_t step_ms = node->step_ms > 0 ? node->step_ms : PROMQL_SUBQUERY_STEP_MS;
+	int64_t step_ms = node->step_ms > 0              ? node->step_ms
+			  : source->subquery_step_ms > 0 ? source->subquery_step_ms
+							 : PROMQL_SUBQUERY_STEP_MS;
 	int64_t from_ms = first_ms - node->range_ms;
 	int64_t start_ms = from_ms / step_ms * step_ms;
 	if (start_ms < from_ms)

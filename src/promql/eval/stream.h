@@ -51,7 +51,8 @@ enum rc promql_stream_of_rows(struct cx *cx, struct evaluation *e, const struct 
 /* ---- select.c: streams at the bottom ---- */
 
 /* When a subquery's expression is evaluated for windows that end in [first, last]. */
-struct grid promql_subquery_grid(const struct promql_expr *node, int64_t first_ms, int64_t last_ms);
+struct grid promql_subquery_grid(const struct promql_source *source, const struct promql_expr *node,
+				 int64_t first_ms, int64_t last_ms);
 
 enum rc promql_select(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
 		      struct grid grid, bool timestamps, struct stream **out) NODISCARD;

@@ -1,5 +1,6 @@
 /* Expressions as text, as Prometheus prints them. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/units.h"
 #include "promql/func/func.h"
@@ -79,17 +80,28 @@ static void put_modifiers(struct buf *out, const struct promql_expr *node)
 	}
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return str_compare(buf_str(a), buf_str(b));
+}
+
+/* Sorted as they are written, as Prometheus prints them. */
 static void put_selector(struct buf *out, const struct promql_expr *node)
 {
-	bool first = true;
+	size_t skipped = node->string.n > 0 ? 1 : 0, count = node->matcher_count - skipped;
+	struct buf *texts = heap_alloc((count + 1) * sizeof(*texts));
 	buf_put_str(out, node->string);
-	for (size_t i = node->string.n > 0 ? 1 : 0; i < node->matcher_count; i++) {
-		buf_puts(out, first ? "{" : ",");
-		matcher_print(out, &node->matchers[i]);
-		first = false;
+	for (size_t i = 0; i < count; i++)
+		matcher_print(&texts[i], &node->matchers[i + skipped]);
+	qsort(texts, count, sizeof(*texts), by_text);
+	for (size_t i = 0; i < count; i++) {
+		buf_puts(out, i == 0 ? "{" : ",");
+		buf_put_str(out, buf_str(&texts[i]));
+		buf_release(&texts[i]);
 	}
-	if (!first)
+	if (count > 0)
 		buf_putc(out, '}');
+	free(texts);
 }
 
 static void put_number(struct buf *out, double number)

@@ -1,4 +1,4 @@
-/* Pending, firing, resolved, by verdicts at given times; and the templates of rules. */
+/* Pending, firing, resolved, by verdicts at given times. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "alert/alert.h"
-#include "rules/rules.h"
 #include "sys/file.h"
 
 static struct arena arena;
@@ -40,24 +39,50 @@ static void on_change(void *context, const struct alert *alert, bool is_news)
 			   STR_ARG(component.n > 0 ? component : alert->rule_id));
 }
 
-/* A verdict at `s` seconds that is true for each letter of `components`. */
-static void say(struct alerts *alerts, int64_t s, const char *components, bool failed)
+/* A verdict of rule r at `s` seconds that is true for each letter of `components`. */
+static enum rc judge(struct alerts *alerts, struct verdict_rule_options options, int64_t limit,
+		     int64_t s, const char *components, bool failed)
 {
 	struct verdict_element elements[4] = {0};
-	struct verdict verdict = {.rule_id = STR("r"),
-				  .at = {s * 1000},
-				  .hold = {20000},
+	struct verdict_step step;
+	struct verdict verdict = {.at = {s * 1000},
+				  .limit = limit,
 				  .failed = failed,
 				  .failure = STR("broken"),
 				  .elements = elements};
+	struct verdict_sink sink = alert_sink(alerts);
+	struct verdict_rule *rule = sink.open(sink.self, &options);
 	for (const char *c = components; *c != '\0'; c++) {
 		char name[2] = {*c, '\0'};
-		assert_int_equal(labels_of(&cx, &elements[verdict.element_count++].labels,
-					   "component", name, NULL),
-				 RC_OK);
+		struct verdict_element *e = &elements[verdict.element_count++];
+		assert_int_equal(labels_of(&cx, &e->labels, "component", name, NULL), RC_OK);
+		e->hash = labels_hash(&e->labels);
+		e->alert = sink.find(rule, &e->labels, e->hash);
+		e->value = 1;
 	}
+	enum rc rc = sink.step(rule, &cx, &verdict, &step);
+	if (rc == RC_OK)
+		rc = sink.take(rule, &cx, &step);
+	sink.close(&rule);
+	return rc;
+}
+
+static const struct verdict_rule_options rule_r = {
+	.id = {"r", 1}, .hold = {20000}, .interval = {10000}};
+
+static void say(struct alerts *alerts, int64_t s, const char *components, bool failed)
+{
+	assert_int_equal(judge(alerts, rule_r, 0, s, components, failed), RC_OK);
+}
+
+/* The rule is there, or no more. */
+static void sweep(struct alerts *alerts, bool is_there)
+{
 	struct verdict_sink sink = alert_sink(alerts);
-	assert_int_equal(sink.take(sink.self, &cx, &verdict), RC_OK);
+	struct verdict_rule *rule = is_there ? sink.open(sink.self, &rule_r) : NULL;
+	assert_int_equal(sink.sweep(sink.self, &cx), RC_OK);
+	if (is_there)
+		sink.close(&rule);
 }
 
 static struct alerts *open_alerts(void)
@@ -113,12 +138,10 @@ static void a_restart_keeps_holds_and_what_fires(void **state)
 	for (int run = 0; run < 2; run++) {
 		assert_int_equal(loop_open(&cx, &turned, &loop), RC_OK);
 		assert_int_equal(ledger_open(&cx, loop, path, &ledger), RC_OK);
-		struct alert_options options = {&turned, ledger, on_change, NULL};
-		struct rule rules[] = {{.id = "r", .expr = "x"}};
-		struct rule_group group = {"g", {10000}, rules, 1};
-		struct plan plan = {.rule_groups = &group, .rule_group_count = 1};
+		struct alert_options options = {
+			.clock = &turned, .ledger = ledger, .changed = on_change};
 		assert_int_equal(alert_open(&cx, &options, &alerts), RC_OK);
-		assert_int_equal(alert_set_plan(&cx, alerts, &plan), RC_OK);
+		sweep(alerts, true);
 		if (run == 0) {
 			say(alerts, 1000, "a", false);
 			say(alerts, 1010, "ab", false);
@@ -131,10 +154,9 @@ static void a_restart_keeps_holds_and_what_fires(void **state)
 			assert_string_equal(told.data, "firing a;firing b;");
 			say(alerts, 1040, "", false);
 			assert_non_null(strstr(told.data, "resolved a;"));
-			plan.rule_group_count = 0;
 			say(alerts, 1050, "c", false);
 			say(alerts, 1070, "c", false);
-			assert_int_equal(alert_set_plan(&cx, alerts, &plan), RC_OK);
+			sweep(alerts, false);
 			assert_non_null(strstr(told.data, "firing c;resolved c;"));
 		}
 		alert_close(&alerts);
@@ -164,8 +186,6 @@ static void a_condition_that_ended_with_a_restart_is_resolved_at_once(void **sta
 	char scratch[] = "/tmp/backline-alert-XXXXXX";
 	struct alert_condition condition = {
 		.id = STR("ingestion-stopped"), .name = "IngestionStopped", .summary = "full"};
-	struct rule_group group = {"g", {10000}, NULL, 0};
-	struct plan plan = {.rule_groups = &group, .rule_group_count = 1};
 	struct loop *loop;
 	struct ledger *ledger;
 	struct alerts *alerts;
@@ -174,9 +194,9 @@ static void a_condition_that_ended_with_a_restart_is_resolved_at_once(void **sta
 	for (int run = 0; run < 2; run++) {
 		assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
 		assert_int_equal(ledger_open(&cx, loop, path, &ledger), RC_OK);
-		struct alert_options options = {clock_real(), ledger, on_change, NULL};
+		struct alert_options options = {
+			.clock = clock_real(), .ledger = ledger, .changed = on_change};
 		assert_int_equal(alert_open(&cx, &options, &alerts), RC_OK);
-		assert_int_equal(alert_set_plan(&cx, alerts, &plan), RC_OK);
 		assert_int_equal(alert_raise(&cx, alerts, &condition, run == 0), RC_OK);
 		alert_close(&alerts);
 		ledger_close(&ledger);
@@ -186,19 +206,92 @@ static void a_condition_that_ended_with_a_restart_is_resolved_at_once(void **sta
 	assert_int_equal(file_remove_tree(&cx, scratch), RC_OK);
 }
 
-static void templates_are_expanded(void **state)
+static void what_fires_is_kept_firing_for_a_while(void **state)
 {
 	(void)state;
-	struct labels labels;
-	struct buf out = BUF_INIT;
-	assert_int_equal(labels_of(&cx, &labels, "component", "api", NULL), RC_OK);
-	rules_expand(
-		&out,
-		STR("{{ $labels.component }}{{$labels.none}}: {{ $value | humanizePercentage }}, "
-		    "{{$value}}, {{ $value | humanizeDuration }} {{ unknown }} {{ open"),
-		&labels, 0.25);
-	assert_string_equal(out.data, "api: 25%, 0.25, 250 ms {{ unknown }} {{ open");
-	buf_release(&out);
+	struct alerts *alerts = open_alerts();
+	struct verdict_rule_options kept = {
+		.id = {"r", 1}, .keep_firing = {30000}, .interval = {10000}};
+	assert_int_equal(judge(alerts, kept, 0, 0, "a", false), RC_OK);
+	assert_int_equal(judge(alerts, kept, 0, 10, "", false), RC_OK); /* false from here on */
+	assert_int_equal(judge(alerts, kept, 0, 30, "", false), RC_OK);
+	assert_string_equal(told.data, "firing a;");
+	assert_int_equal(judge(alerts, kept, 0, 40, "", false), RC_OK);
+	assert_string_equal(told.data, "firing a;resolved a;");
+	alert_close(&alerts);
+}
+
+static void beyond_its_limit_a_rule_fails_and_has_no_alert(void **state)
+{
+	(void)state;
+	struct alerts *alerts = open_alerts();
+	struct verdict_rule_options at_once = {.id = {"r", 1}, .interval = {10000}};
+	assert_int_equal(judge(alerts, at_once, 2, 0, "ab", false), RC_OK);
+	assert_int_equal(judge(alerts, at_once, 2, 10, "abc", false), RC_OK);
+	assert_string_equal(told.data, "firing a;firing b;firing r/failed;resolved a;resolved b;");
+	alert_close(&alerts);
+}
+
+static void two_elements_of_the_same_labels_are_refused(void **state)
+{
+	(void)state;
+	struct alerts *alerts = open_alerts();
+	assert_int_equal(judge(alerts, rule_r, 0, 0, "aa", false), RC_INVALID);
+	cx_clear(&cx);
+	say(alerts, 0, "a", false);
+	assert_int_equal(judge(alerts, rule_r, 0, 10, "aba", false), RC_INVALID);
+	alert_close(&alerts);
+}
+
+/* As Prometheus has it: what is left of a long hold begins where we went down; when little is left
+ * it takes ten minutes. */
+static void a_long_hold_stands_still_while_we_are_down(void **state)
+{
+	(void)state;
+	const int64_t down_s = 3000, minute = 60;
+	static const struct {
+		int64_t held_min, left_min; /* before, and after the start */
+	} cases[] = {{10, 50}, {55, 10}};
+	for (int i = 0; i < 2; i++) {
+		char scratch[] = "/tmp/backline-alert-XXXXXX";
+		struct verdict_rule_options slow = {
+			.id = {"r", 1}, .hold = {3600000}, .interval = {60000}};
+		struct clock turned;
+		struct loop *loop;
+		struct ledger *ledger;
+		struct alerts *alerts;
+		int64_t now = cases[i].held_min * minute;
+		buf_clear(&told);
+		clock_virtual_init(&turned, (struct wall){0});
+		cx.clock = &turned;
+		assert_non_null(mkdtemp(scratch));
+		char *path = file_join(&cx, scratch, "ledger.db");
+		for (int run = 0; run < 2; run++) {
+			assert_int_equal(loop_open(&cx, &turned, &loop), RC_OK);
+			assert_int_equal(ledger_open(&cx, loop, path, &ledger), RC_OK);
+			struct alert_options options = {.clock = &turned,
+							.ledger = ledger,
+							.alive_until = {now * 1000},
+							.changed = on_change};
+			assert_int_equal(alert_open(&cx, &options, &alerts), RC_OK);
+			if (run == 0) {
+				assert_int_equal(judge(alerts, slow, 0, 0, "a", false), RC_OK);
+				assert_int_equal(judge(alerts, slow, 0, now, "a", false), RC_OK);
+				clock_virtual_advance(&turned, (struct dur){(now + down_s) * 1000});
+			} else {
+				int64_t due = now + down_s + cases[i].left_min * minute;
+				assert_int_equal(judge(alerts, slow, 0, due - 1, "a", false),
+						 RC_OK);
+				assert_int_equal(told.length, 0);
+				assert_int_equal(judge(alerts, slow, 0, due, "a", false), RC_OK);
+				assert_string_equal(told.data, "firing a;");
+			}
+			alert_close(&alerts);
+			ledger_close(&ledger);
+			loop_close(&loop);
+		}
+		assert_int_equal(file_remove_tree(&cx, scratch), RC_OK);
+	}
 }
 
 int main(void)
@@ -210,7 +303,10 @@ int main(void)
 		CASE(a_restart_keeps_holds_and_what_fires),
 		CASE(a_clock_set_back_keeps_nothing_alive_and_nothing_waiting),
 		CASE(a_condition_that_ended_with_a_restart_is_resolved_at_once),
-		CASE(templates_are_expanded),
+		CASE(what_fires_is_kept_firing_for_a_while),
+		CASE(beyond_its_limit_a_rule_fails_and_has_no_alert),
+		CASE(two_elements_of_the_same_labels_are_refused),
+		CASE(a_long_hold_stands_still_while_we_are_down),
 	};
 	return cmocka_run_group_tests_name("alert", tests, NULL, NULL);
 }
