@@ -243,6 +243,11 @@ static struct plan *present_plan(void *context)
 	return ((struct app *)context)->plan;
 }
 
+static struct prometheus *present_prometheus(void *context)
+{
+	return ((struct app *)context)->prometheus;
+}
+
 /* The check may fail, this may not: what one part cannot take keeps the plan from no other. */
 static enum rc use_plan(struct cx *cx, struct app *app, const struct inputs *inputs)
 {
@@ -424,27 +429,17 @@ static bool watches_itself(const struct app *app)
 	return app->prometheus_path == NULL || app->manual_path != NULL;
 }
 
-static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *inputs)
+static enum rc open_store(struct cx *cx, struct app *app)
 {
 	char *ledger_path = file_join(cx, app->data, "ledger.db");
 	if (ledger_path == NULL)
 		return RC_LIMIT;
 	TRY(ledger_open(cx, app->loop, ledger_path, &app->ledger));
-	const struct metrics_plan *kept = &app->plan->metrics;
 	struct tsdb_options store = {.directory = file_join(cx, app->data, "metrics"),
 				     .loop = app->loop,
-				     .sync_every = kept->sync_every,
-				     .retention = kept->retention,
-				     .retention_bytes = kept->retention_bytes,
-				     .out_of_order = kept->out_of_order,
-				     .series_limit = kept->series_limit,
-				     .job_series_limit = kept->job_series_limit,
+				     .sync_every = {1000},
 				     .state_changed = store_changed,
 				     .context = app};
-	if (inputs->prometheus != NULL && inputs->prometheus->out_of_order_time_window.ms > 0)
-		store.out_of_order = inputs->prometheus->out_of_order_time_window;
-	if (inputs->prometheus != NULL && inputs->prometheus->max_exemplars > 0)
-		store.exemplar_limit = inputs->prometheus->max_exemplars;
 	if (store.directory == NULL)
 		return RC_LIMIT;
 	TRY(tsdb_open(cx, &store, &app->tsdb));
@@ -529,6 +524,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .notify = app->notify,
 				      .duties = app->duties,
 				      .plan = present_plan,
+				      .prometheus = present_prometheus,
 				      .reload = reload,
 				      .context = app};
 	if (auth != NULL && strcmp(auth, "off") != 0)
@@ -602,7 +598,7 @@ static enum rc open_parts(struct cx *cx, struct app *app, struct inputs *inputs)
 {
 	app->plan = plan_ref(inputs->plan);
 	TRY(open_clock(cx, app));
-	TRY(open_store(cx, app, inputs));
+	TRY(open_store(cx, app));
 	TRY(use_plan(cx, app, inputs));
 	if (inputs->prometheus != NULL)
 		TRY(use_prometheus(cx, app, prometheus_ref(inputs->prometheus)));

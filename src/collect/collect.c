@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "collect/pool.h"
+#include "collect/push/memory.h"
 #include "collect/target.h"
 
 #define COLLECT_MAGIC 0xc0111ec7U
@@ -120,6 +121,8 @@ enum rc collect_open(struct cx *cx, const struct collect_options *options, struc
 	collect->paths.proc = options->proc_path == NULL ? "/proc" : options->proc_path;
 	collect->paths.sys = options->sys_path == NULL ? "/sys" : options->sys_path;
 	collect_queue_open(collect);
+	collect->pushed = heap_alloc(sizeof(*collect->pushed));
+	collect_memory_init(collect->pushed);
 	if (options->self != NULL) {
 		collect->self = self_target(collect);
 		collect_target_arm(collect->self, 0);
@@ -145,6 +148,8 @@ void collect_close(struct collect **handle)
 		uv_run(loop_uv(collect->options.loop), UV_RUN_ONCE);
 	if (collect->config != NULL)
 		prometheus_unref(&collect->config);
+	collect_memory_release(collect->pushed);
+	free(collect->pushed);
 	collect->magic = 0;
 	free(collect);
 }

@@ -40,8 +40,8 @@ void collect_close(struct collect **collect);
 /* Stores a remote write 1.0 request. `body` must live until `done` has run, on the loop: RC_OK,
  * RC_INVALID (malformed, or samples refused as too late or contradicting: what else it holds is
  * stored), or what the store said. */
-enum rc collect_push(struct cx *cx, struct loop *loop, const struct sample_sink *sink,
-		     struct str body, void (*done)(struct cx *cx, void *context, enum rc rc),
+enum rc collect_push(struct cx *cx, struct collect *collect, struct str body,
+		     void (*done)(struct cx *cx, void *context, enum rc rc),
 		     void *context) NODISCARD;
 
 struct collect_target {
@@ -76,5 +76,9 @@ struct collect_metadata {
 void collect_each_metadata(const struct collect_target *target,
 			   void (*each)(void *context, const struct collect_metadata *metadata),
 			   void *context);
+/* The same of what was pushed. */
+void collect_each_pushed(struct collect *collect,
+			 void (*each)(void *context, const struct collect_metadata *metadata),
+			 void *context);
 
 #endif

@@ -258,10 +258,20 @@ static struct pool *new_pool(struct collect *collect, struct prometheus *config,
 	return pool;
 }
 
+/* By name, as they are shown. */
+static void insert(struct collect *collect, struct pool *pool)
+{
+	struct pool **at = &collect->pools;
+	while (*at != NULL && strcmp((*at)->scrape->job_name, pool->scrape->job_name) < 0)
+		at = &(*at)->next;
+	pool->next = *at;
+	*at = pool;
+}
+
 enum rc collect_set_prometheus(struct cx *cx, struct collect *collect,
 			       struct prometheus *prometheus)
 {
-	struct pool *old = collect->pools, **end = &collect->pools;
+	struct pool *old = collect->pools;
 	collect->pools = NULL;
 	for (size_t i = 0; prometheus != NULL && i < prometheus->scrape_count; i++) {
 		const struct prometheus_scrape *scrape = &prometheus->scrapes[i];
@@ -272,8 +282,7 @@ enum rc collect_set_prometheus(struct cx *cx, struct collect *collect,
 			adopt_targets(cx, pool, former);
 			free_pool(former);
 		}
-		*end = pool;
-		end = &pool->next;
+		insert(collect, pool);
 		collect_sources_start(cx, pool);
 		collect_pool_sync(cx, pool);
 	}

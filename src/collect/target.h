@@ -60,6 +60,7 @@ struct collect {
 	struct pool *pools;     /* the configuration's */
 	struct target *self;    /* NULL: not collected */
 	struct prometheus *config;
+	struct push_memory *pushed;
 	size_t leaving; /* what was taken away while it ran: freed when it completes */
 	/* Pages that came in one turn of the loop go to the workers together. */
 	uv_check_t turn;

@@ -156,7 +156,7 @@ enum rc prometheus_parse(struct cx *cx, const char *path, struct str text, struc
 	cx_init(&own, &counted->arena, cx->clock);
 	made->path = str_dup(&counted->arena, str_of(path));
 	made->text = str_copy(&counted->arena, text);
-	made->max_exemplars = 100000;
+	made->max_exemplars = PROMETHEUS_EXEMPLARS;
 	enum rc rc = made->path == NULL || made->text.p == NULL
 			     ? cx_fail(&own, RC_LIMIT, "'%s' needs too much memory", path)
 			     : RC_OK;

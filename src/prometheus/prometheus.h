@@ -174,6 +174,8 @@ struct prometheus_read {
 	struct prometheus_http http;
 };
 
+#define PROMETHEUS_EXEMPLARS 100000 /* kept by default */
+
 struct prometheus {
 	const char *path;
 	struct str text; /* as it was read */
@@ -202,6 +204,8 @@ enum rc prometheus_parse(struct cx *cx, const char *path, struct str text, struc
 			 struct prometheus **out) NODISCARD;
 struct prometheus *prometheus_ref(struct prometheus *prometheus); /* any thread */
 void prometheus_unref(struct prometheus **prometheus);
+/* As Prometheus shows its own: defaults filled in, secrets hidden. */
+void prometheus_print(struct buf *out, const struct prometheus *prometheus);
 /* The files that rule_files name at present, in cx->arena. Blocks: start or worker. */
 enum rc prometheus_rule_paths(struct cx *cx, const struct prometheus *prometheus, const char ***out,
 			      size_t *count) NODISCARD;

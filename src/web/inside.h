@@ -50,15 +50,11 @@ void web_parse_query(struct http_request *request, void *context);
 void web_query_exemplars(struct http_request *request, void *context);
 /* federate.c */
 void web_federate(struct http_request *request, void *context);
-/* prometheus.c */
-void web_targets(struct http_request *request, void *context);
 /* prometheus_status.c */
-void web_metadata(struct http_request *request, void *context);
 void web_alertmanagers(struct http_request *request, void *context);
 void web_buildinfo(struct http_request *request, void *context);
 void web_runtimeinfo(struct http_request *request, void *context);
 void web_flags(struct http_request *request, void *context);
-void web_config(struct http_request *request, void *context);
 /* store.c */
 void web_tsdb_status(struct http_request *request, void *context);
 void web_tsdb_snapshot(struct http_request *request, void *context);
@@ -69,6 +65,12 @@ void web_tsdb_clean(struct http_request *request, void *context);
 void web_rules(struct http_request *request, void *context);
 void web_alerts(struct http_request *request, void *context);
 void web_all_alerts(struct http_request *request, void *context);
+/* targets.c */
+void web_targets(struct http_request *request, void *context);
+void web_scrape_pools(struct http_request *request, void *context);
+void web_metadata(struct http_request *request, void *context);
+void web_target_metadata(struct http_request *request, void *context);
+void web_config(struct http_request *request, void *context);
 /* push.c */
 void web_remote_write(struct http_request *request, void *context);
 /* operations.c */

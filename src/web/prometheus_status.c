@@ -19,26 +19,6 @@ static void end(struct http_request *request, struct json *json, struct buf *out
 	http_reply_buf(request, 200, "application/json", out);
 }
 
-/* No metadata is stored. */
-void web_metadata(struct http_request *request, void *context)
-{
-	struct cx *cx = http_request_cx(request);
-	struct str limit = http_request_param(request, "limit", 0);
-	struct buf out = BUF_INIT;
-	struct json json;
-	int64_t count;
-	(void)context;
-	if (limit.n > 0 && !str_to_i64(limit, &count)) {
-		(void)cx_fail(cx, RC_INVALID, "limit must be a number");
-		http_reply_error(request, cx);
-		return;
-	}
-	begin(&json, &out);
-	json_object(&json);
-	json_end_object(&json);
-	end(request, &json, &out);
-}
-
 /* ---- the server ---- */
 
 void web_alertmanagers(struct http_request *request, void *context)
@@ -107,21 +87,5 @@ void web_flags(struct http_request *request, void *context)
 	json_object(&json);
 	json_put_text(&json, "storage.tsdb.path", web->data_path);
 	json_end_object(&json);
-	end(request, &json, &out);
-}
-
-/* The site file may name secrets: it is not shown. */
-void web_config(struct http_request *request, void *context)
-{
-	const struct web *web = context;
-	const struct plan *plan = web->options.plan(web->options.context);
-	struct buf out = BUF_INIT, yaml = BUF_INIT;
-	struct json json;
-	manual_rules_yaml(&yaml, plan);
-	begin(&json, &out);
-	json_object(&json);
-	json_put_str(&json, "yaml", buf_str(&yaml));
-	json_end_object(&json);
-	buf_release(&yaml);
 	end(request, &json, &out);
 }

@@ -18,8 +18,7 @@ void web_remote_write(struct http_request *request, void *context)
 {
 	const struct web *web = context;
 	struct cx *cx = http_request_cx(request);
-	struct sample_sink sink = tsdb_sink(web->options.tsdb);
-	if (collect_push(cx, web->options.loop, &sink, http_request_body(request), stored,
-			 request) != RC_OK)
+	if (collect_push(cx, web->options.collect, http_request_body(request), stored, request) !=
+	    RC_OK)
 		stored(cx, request, cx->err.code);
 }

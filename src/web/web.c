@@ -172,6 +172,8 @@ static const struct http_route routes[] = {
 	{"GET", "/prometheus/federate", HTTP_SESSION, "read", 0, web_federate, NULL},
 	{"POST", "/api/v1/write", HTTP_SESSION, "write", PUSH_LIMIT_BYTES, web_remote_write, NULL},
 	PROMETHEUS("GET", "/targets", web_targets),
+	PROMETHEUS("GET", "/targets/metadata", web_target_metadata),
+	PROMETHEUS("GET", "/scrape_pools", web_scrape_pools),
 	PROMETHEUS("GET", "/alerts", web_alerts),
 	PROMETHEUS("GET", "/format_query", web_format_query),
 	PROMETHEUS("POST", "/format_query", web_format_query),

@@ -30,7 +30,8 @@ struct web_options {
 	struct rules *rules;
 	struct notify *notify;
 	struct duties *duties;
-	struct plan *(*plan)(void *context); /* the present one, not counted */
+	struct plan *(*plan)(void *context);             /* the present one, not counted */
+	struct prometheus *(*prometheus)(void *context); /* NULL: none; not counted */
 	/* Reads the files again. RC_INVALID when they do not compile, RC_CONFLICT when an enforced
 	 * promise would vanish and accept is false; the text for people goes to `out`. */
 	enum rc (*reload)(void *context, struct cx *cx, bool accept, struct buf *out);

@@ -1,79 +1,82 @@
-/* Pushed samples: decoded on a worker, appended on the loop, in one batch. */
+/* Pushed samples: decoded and appended on a worker, in one batch. */
+#include "collect/target.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "collect/collect.h"
+#include "base/check.h"
 #include "collect/push/remote_write.h"
 
 #define DECODE_BUDGET_BYTES (256 << 20)
 
 struct push_job {
 	struct loop_job job;
-	struct sample_sink sink;
+	struct collect *collect;
 	struct str body;
-	struct push_request request;
 	void (*done)(struct cx *cx, void *context, enum rc rc);
 	void *context;
 };
 
+/* A sample that comes too late, or twice with two values, is the sender's to drop: 400, never
+ * tried again. What else the request holds is kept. */
 static enum rc push_run(struct cx *cx, struct loop_job *job)
 {
 	struct push_job *push = (struct push_job *)job;
-	return collect_read_write(cx, push->body, &push->request);
-}
-
-/* A sample that comes too late, or twice with two values, is the sender's to drop: 400, never
- * tried again. What else the request holds is kept. */
-static enum rc append(struct cx *cx, struct push_job *push)
-{
-	struct sample_batch *batch = push->sink.begin(push->sink.self);
-	size_t refused = 0;
-	char first[200] = "";
-	for (size_t s = 0; s < push->request.series_count; s++) {
-		const struct push_series *series = &push->request.series[s];
-		uint64_t ref = 0;
-		for (size_t i = 0; i < series->sample_count; i++) {
-			enum rc rc = push->sink.append(batch, cx, &series->labels, &ref,
-						       series->samples[i].t_ms,
-						       series->samples[i].value);
-			if (rc == RC_OK)
-				continue;
-			if (rc != RC_CONFLICT) {
-				push->sink.drop(&batch);
-				return rc;
-			}
-			if (refused++ == 0)
-				snprintf(first, sizeof(first), "%.190s", cx->err.message);
-			cx_clear(cx);
-		}
+	const struct sample_sink *sink = &push->collect->options.sink;
+	struct sample_batch *batch = sink->begin(sink->self);
+	struct push_outcome outcome = {0};
+	enum rc rc =
+		collect_read_write(cx, push->collect->pushed, sink, batch, push->body, &outcome);
+	if (rc != RC_OK) {
+		sink->drop(&batch);
+		return rc;
 	}
-	TRY(push->sink.commit(&batch, cx));
-	return refused == 0 ? RC_OK
-			    : cx_fail(cx, RC_INVALID, "%zu samples are refused; the first: %s",
-				      refused, first);
+	TRY(sink->commit(&batch, cx));
+	return outcome.refused == 0
+		       ? RC_OK
+		       : cx_fail(cx, RC_INVALID, "%zu samples are refused; the first: %s",
+				 outcome.refused, outcome.first);
 }
 
 static void push_done(struct cx *cx, struct loop_job *job, enum rc result)
 {
 	struct push_job *push = (struct push_job *)job;
-	if (result == RC_OK)
-		result = append(cx, push);
+	push->collect->leaving--;
 	push->done(cx, push->context, result);
 	free(push);
 }
 
-enum rc collect_push(struct cx *cx, struct loop *loop, const struct sample_sink *sink,
-		     struct str body, void (*done)(struct cx *cx, void *context, enum rc rc),
-		     void *context)
+enum rc collect_push(struct cx *cx, struct collect *collect, struct str body,
+		     void (*done)(struct cx *cx, void *context, enum rc rc), void *context)
 {
 	struct push_job *push = heap_alloc(sizeof(*push));
 	*push = (struct push_job){.job = {.run = push_run, .done = push_done},
-				  .sink = *sink,
+				  .collect = collect,
 				  .body = body,
 				  .done = done,
 				  .context = context};
-	enum rc rc = loop_post(cx, loop, LOOP_CPU, &push->job, DECODE_BUDGET_BYTES, MONO_NEVER);
-	if (rc != RC_OK)
+	enum rc rc = loop_post(cx, collect->options.loop, LOOP_CPU, &push->job, DECODE_BUDGET_BYTES,
+			       MONO_NEVER);
+	if (rc == RC_OK)
+		collect->leaving++; /* the close waits for it */
+	else
 		free(push);
 	return rc;
+}
+
+void collect_each_pushed(struct collect *collect,
+			 void (*each)(void *context, const struct collect_metadata *metadata),
+			 void *context)
+{
+	struct push_memory *memory = collect->pushed;
+	struct str metric;
+	void *value;
+	size_t at = 0;
+	CHECK(pthread_mutex_lock(&memory->lock) == 0);
+	while (map_next(&memory->metadata, &at, &metric, &value)) {
+		const struct push_metadata *found = value;
+		struct collect_metadata metadata = {metric, found->type, found->help, found->unit};
+		each(context, &metadata);
+	}
+	CHECK(pthread_mutex_unlock(&memory->lock) == 0);
 }

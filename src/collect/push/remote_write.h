@@ -1,25 +1,22 @@
-/* A remote write 1.0 request: snappy around protobuf, walked in place. Private to collect/.
- * Source: prometheus.io/docs/concepts/remote_write_spec. */
+/* A remote write 1.0 request: snappy around protobuf, walked in place into a batch. Private to
+ * collect/. Source: prometheus.io/docs/concepts/remote_write_spec. */
 #ifndef COLLECT_PUSH_REMOTE_WRITE_H
 #define COLLECT_PUSH_REMOTE_WRITE_H
 
+#include "collect/push/memory.h"
 #include "model/sample.h"
 
 #define PUSH_RAW_LIMIT_BYTES (64 << 20)
-
-struct push_series {
-	struct labels labels; /* bytes are the decompressed request's */
-	struct sample *samples;
-	size_t sample_count;
+struct push_outcome {
+	size_t samples, refused;
+	char first[200]; /* why the first was refused */
 };
 
-struct push_request {
-	struct push_series *series;
-	size_t series_count;
-};
-
-/* All in cx->arena. RC_INVALID on anything that is not what the specification says; RC_TOO_LARGE
- * when it claims to be larger than we take. Worker. */
-enum rc collect_read_write(struct cx *cx, struct str body, struct push_request *out) NODISCARD;
+/* Appends what the request holds to `batch`, whose sink it is; metadata is noted. RC_INVALID on
+ * anything that is not what the specification says, RC_TOO_LARGE when it claims to be larger than
+ * we take: drop the batch then. Refused samples are counted. Worker. */
+enum rc collect_read_write(struct cx *cx, struct push_memory *memory,
+			   const struct sample_sink *sink, struct sample_batch *batch,
+			   struct str body, struct push_outcome *out) NODISCARD;
 
 #endif

@@ -213,6 +213,43 @@ static void test_problems_have_a_place(void **state)
 	buf_release(&told);
 }
 
+/* Read again, what is shown is shown the same: nothing is lost but secrets. */
+static void test_shows_all_but_secrets(void **state)
+{
+	(void)state;
+	struct buf once = BUF_INIT, twice = BUF_INIT;
+	struct prometheus *p =
+		parse("global: {external_labels: {n: '1', yes: 'no'}, query_log_file: q}\n"
+		      "rule_files: ['r: x']\n"
+		      "scrape_configs:\n"
+		      "- job_name: 'a: b'\n"
+		      "  params: {m: [x, 'y z']}\n"
+		      "  basic_auth: {username: me, password: hidden}\n"
+		      "  proxy_url: http://u:hidden@p:1\n"
+		      "  tls_config: {insecure_skip_verify: true, min_version: TLS12}\n"
+		      "  body_size_limit: 10MB\n"
+		      "  metric_relabel_configs: [{regex: 'x\\d', action: labeldrop}]\n"
+		      "  static_configs: [{targets: [a], labels: {b: \"c\\n\"}}]\n"
+		      "  file_sd_configs: [{files: [/a.yml]}]\n"
+		      "  dns_sd_configs: [{names: [a], type: A, port: 1}]\n"
+		      "  http_sd_configs: [{url: http://a, bearer_token: hidden}]\n"
+		      "remote_write: [{url: http://a, headers: {A: b}}]\n"
+		      "remote_read: [{url: http://a, required_matchers: {a: b}}]\n"
+		      "alerting: {alertmanagers: [{path_prefix: /x}]}\n"
+		      "storage: {exemplars: {max_exemplars: 1}}\n");
+	assert_non_null(p);
+	prometheus_print(&once, p);
+	assert_null(strstr(once.data, "hidden"));
+	prometheus_unref(&p);
+	p = parse(once.data);
+	assert_non_null(p);
+	prometheus_print(&twice, p);
+	assert_string_equal(once.data, twice.data);
+	prometheus_unref(&p);
+	buf_release(&once);
+	buf_release(&twice);
+}
+
 /* ---- relabelling ---- */
 
 static const struct {
@@ -304,6 +341,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_fills_in_defaults, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_problems_have_a_place, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shows_all_but_secrets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_relabels_as_prometheus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reads_groups_of_yaml_and_json, setup,
 						teardown),
