@@ -130,6 +130,11 @@ enum rc promql_select(struct cx *cx, struct evaluation *e, const struct promql_e
 static void drop_stale(struct tsdb_columns *columns)
 {
 	size_t kept = 0;
+	unsigned any = 0;
+	for (size_t i = 0; i < columns->n; i++)
+		any |= promql_absent(columns->values[i]);
+	if (!any)
+		return;
 	for (size_t i = 0; i < columns->n; i++) {
 		if (promql_absent(columns->values[i]))
 			continue;

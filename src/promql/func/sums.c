@@ -1,9 +1,18 @@
 /* Functions that add up the samples of a window, with Prometheus' compensation. Each window is a
  * chain of additions, each waiting for the one before; windows do not depend on each other, so
- * several are added up side by side. */
+ * several of one length are added up side by side, in the order each has alone. */
 #include "promql/func/func.h"
 
-#define LANES 8 /* windows side by side: enough to hide the latency of an addition */
+#define LANES 8  /* windows side by side */
+#define BLOCK 64 /* samples of each that are laid beside the others' at a time */
+
+/* Wider registers where the processor has them; the order of operations is the same. */
+#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__clang__) &&                         \
+	!defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define WIDE
+#endif
 
 /* Neumaier's sum, as Prometheus has it. */
 static inline void add(double *sum, double *c, double value)
@@ -57,55 +66,95 @@ static double deviation_of(const double *v, size_t n)
 
 /* ---- windows of one length side by side ---- */
 
-/* The lanes of add(), without branches. */
+/* A value of each lane: compilers make the best of it that the processor offers. */
+typedef double wide __attribute__((vector_size(LANES * sizeof(double))));
+typedef int64_t wide_bits __attribute__((vector_size(LANES * sizeof(int64_t))));
+
+#define MAGNITUDE(a) ((wide)((wide_bits)(a)&INT64_MAX))
+#define CHOOSE(mask, a, b) ((wide)(((mask) & (wide_bits)(a)) | (~(mask) & (wide_bits)(b))))
+
+/* add() for each lane. */
 #define ADD(sum, c, value)                                                                         \
 	do {                                                                                       \
-		double add_value_ = (value), add_t_ = (sum) + add_value_;                          \
-		double add_big_ = fabs(sum) >= fabs(add_value_) ? (sum) : add_value_;              \
-		double add_small_ = fabs(sum) >= fabs(add_value_) ? add_value_ : (sum);            \
+		wide add_value_ = (value), add_t_ = (sum) + add_value_;                            \
+		wide_bits add_keeps_ = MAGNITUDE(sum) >= MAGNITUDE(add_value_);                    \
+		wide add_big_ = CHOOSE(add_keeps_, sum, add_value_);                               \
+		wide add_small_ = CHOOSE(add_keeps_, add_value_, sum);                             \
 		(c) += (add_big_ - add_t_) + add_small_;                                           \
 		(sum) = add_t_;                                                                    \
 	} while (0)
 
-static void sums_of(const double *const *v, size_t n, double *out)
+struct lanes {
+	const double *v[LANES];
+	const int64_t *t_ms[LANES];
+	int64_t origin_ms[LANES]; /* of least squares */
+	size_t k[LANES];          /* steps */
+	size_t n;                 /* lanes in use */
+	size_t length;            /* samples of each */
+};
+
+/* Sample `from` and what follows of each lane, side by side; returns how many. */
+static inline size_t lay_values(const struct lanes *w, size_t from, wide *laid)
 {
-	double sum[LANES] = {0}, c[LANES] = {0};
-	for (size_t i = 0; i < n; i++)
-		for (size_t l = 0; l < LANES; l++)
-			ADD(sum[l], c[l], v[l][i]);
+	size_t n = w->length - from < BLOCK ? w->length - from : BLOCK;
+	for (size_t l = 0; l < LANES; l++)
+		for (size_t i = 0; i < n; i++)
+			laid[i][l] = w->v[l][from + i];
+	return n;
+}
+
+/* In ms from each lane's origin. */
+static inline void lay_times(const struct lanes *w, size_t from, size_t n, wide *laid)
+{
+	for (size_t l = 0; l < LANES; l++)
+		for (size_t i = 0; i < n; i++)
+			laid[i][l] = (double)(w->t_ms[l][from + i] - w->origin_ms[l]);
+}
+
+WIDE static void sums_of(const struct lanes *w, double *out)
+{
+	wide sum = {0}, c = {0}, v[BLOCK];
+	for (size_t from = 0, n; from < w->length; from += n) {
+		n = lay_values(w, from, v);
+		for (size_t i = 0; i < n; i++)
+			ADD(sum, c, v[i]);
+	}
 	for (size_t l = 0; l < LANES; l++)
 		out[l] = isinf(sum[l]) ? sum[l] : sum[l] + c[l];
 }
 
-/* Of finite values only: see side_by_side(). */
-static void means_of(const double *const *v, size_t n, double *out)
+WIDE static void means_of(const struct lanes *w, double *out)
 {
-	double mean[LANES] = {0}, c[LANES] = {0};
-	for (size_t i = 0; i < n; i++) {
-		double count = (double)(i + 1);
-		for (size_t l = 0; l < LANES; l++)
-			ADD(mean[l], c[l], v[l][i] / count - mean[l] / count);
+	wide mean = {0}, c = {0}, v[BLOCK];
+	for (size_t from = 0, n; from < w->length; from += n) {
+		n = lay_values(w, from, v);
+		for (size_t i = 0; i < n; i++) {
+			double count = (double)(from + i + 1);
+			ADD(mean, c, v[i] / count - mean / count);
+		}
 	}
 	for (size_t l = 0; l < LANES; l++)
 		out[l] = mean[l] + c[l];
 }
 
-static void variances_of(const double *const *v, size_t n, double *out)
+WIDE static void variances_of(const struct lanes *w, double *out)
 {
-	double mean[LANES] = {0}, mean_c[LANES] = {0}, squares[LANES] = {0}, squares_c[LANES] = {0};
-	for (size_t i = 0; i < n; i++)
-		for (size_t l = 0; l < LANES; l++) {
-			double delta = v[l][i] - (mean[l] + mean_c[l]);
-			ADD(mean[l], mean_c[l], delta / (double)(i + 1));
-			ADD(squares[l], squares_c[l], delta * (v[l][i] - (mean[l] + mean_c[l])));
+	wide mean = {0}, mean_c = {0}, squares = {0}, squares_c = {0}, v[BLOCK];
+	for (size_t from = 0, n; from < w->length; from += n) {
+		n = lay_values(w, from, v);
+		for (size_t i = 0; i < n; i++) {
+			wide delta = v[i] - (mean + mean_c);
+			ADD(mean, mean_c, delta / (double)(from + i + 1));
+			ADD(squares, squares_c, delta * (v[i] - (mean + mean_c)));
 		}
+	}
 	for (size_t l = 0; l < LANES; l++)
-		out[l] = (squares[l] + squares_c[l]) / (double)n;
+		out[l] = (squares[l] + squares_c[l]) / (double)w->length;
 }
 
-static void deviations_of(const double *const *v, size_t n, double *out)
+static void deviations_of(const struct lanes *w, double *out)
 {
-	variances_of(v, n, out);
+	variances_of(w, out);
 	for (size_t l = 0; l < LANES; l++)
 		out[l] = sqrt(out[l]);
 }
@@ -145,7 +194,17 @@ static bool all_moderate(const struct samples *s)
 }
 
 typedef double one_window(const double *v, size_t n);
-typedef void some_windows(const double *const *v, size_t n, double *out);
+typedef void some_windows(const struct lanes *w, double *out);
+
+static void finish_lanes(struct lanes *w, double *out, one_window *one, some_windows *some)
+{
+	double results[LANES];
+	if (w->n == LANES)
+		some(w, results);
+	for (size_t l = 0; l < w->n; l++)
+		out[w->k[l]] = w->n == LANES ? results[l] : one(w->v[l], w->length);
+	w->n = 0;
+}
 
 /* Windows of different lengths, and the last few, go one by one. With values that are not finite,
  * or whose sums might not be, all do. */
@@ -153,9 +212,8 @@ static size_t side_by_side(const struct window_call *call, const struct samples 
 			   one_window *one, some_windows *some)
 {
 	struct windows w = {.call = call, .s = s};
-	const double *lane[LANES];
-	double results[LANES];
-	size_t steps[LANES], lanes = 0, length = 0, present = 0, k;
+	struct lanes lanes = {0};
+	size_t present = 0, k;
 	bool moderate = all_moderate(s);
 	while (next_window(&w, out, &k)) {
 		present++;
@@ -163,23 +221,13 @@ static size_t side_by_side(const struct window_call *call, const struct samples 
 			out[k] = one(s->values + w.first, w.end - w.first);
 			continue;
 		}
-		if (lanes > 0 && w.end - w.first != length) {
-			for (size_t l = 0; l < lanes; l++)
-				out[steps[l]] = one(lane[l], length);
-			lanes = 0;
-		}
-		length = w.end - w.first;
-		lane[lanes] = s->values + w.first;
-		steps[lanes++] = k;
-		if (lanes < LANES)
-			continue;
-		some(lane, length, results);
-		for (size_t l = 0; l < LANES; l++)
-			out[steps[l]] = results[l];
-		lanes = 0;
+		if (lanes.n == LANES || w.end - w.first != lanes.length)
+			finish_lanes(&lanes, out, one, some);
+		lanes.length = w.end - w.first;
+		lanes.v[lanes.n] = s->values + w.first;
+		lanes.k[lanes.n++] = k;
 	}
-	for (size_t l = 0; l < lanes; l++)
-		out[steps[l]] = one(lane[l], length);
+	finish_lanes(&lanes, out, one, some);
 	return present;
 }
 
@@ -198,48 +246,134 @@ ADDS_UP(promql_stddev_over_time, deviation_of, deviations_of)
 
 /* ---- least squares ---- */
 
+/* Compensated sums over the samples, x in seconds from an origin. */
+struct fit {
+	double x, y, xy, xx;
+	bool constant; /* all y are the first */
+};
+
 struct line {
 	double slope, intercept;
 };
 
-/* x in seconds from origin_ms. */
+static struct line line_of(const struct fit *fit, double first, size_t n)
+{
+	if (fit->constant)
+		return isinf(first) ? (struct line){(double)NAN, (double)NAN}
+				    : (struct line){0, first};
+	double count = (double)n;
+	double covariance = fit->xy - fit->x * fit->y / count;
+	double variance = fit->xx - fit->x * fit->x / count;
+	double slope = covariance / variance;
+	return (struct line){slope, fit->y / count - slope * fit->x / count};
+}
+
 static struct line line_through(const int64_t *t_ms, const double *v, size_t n, int64_t origin_ms)
 {
-	double x = 0, y = 0, xy = 0, xx = 0, x_c = 0, y_c = 0, xy_c = 0, xx_c = 0;
-	bool constant = true;
+	struct fit fit = {.constant = true};
+	double x_c = 0, y_c = 0, xy_c = 0, xx_c = 0;
 	for (size_t i = 0; i < n; i++) {
 		double at = (double)(t_ms[i] - origin_ms) / 1e3;
-		constant = constant && (i == 0 || v[i] == v[0]);
-		add(&x, &x_c, at);
-		add(&y, &y_c, v[i]);
-		add(&xy, &xy_c, at * v[i]);
-		add(&xx, &xx_c, at * at);
+		fit.constant = fit.constant && (i == 0 || v[i] == v[0]);
+		add(&fit.x, &x_c, at);
+		add(&fit.y, &y_c, v[i]);
+		add(&fit.xy, &xy_c, at * v[i]);
+		add(&fit.xx, &xx_c, at * at);
 	}
-	if (constant)
-		return isinf(v[0]) ? (struct line){(double)NAN, (double)NAN}
-				   : (struct line){0, v[0]};
-	x += x_c, y += y_c, xy += xy_c, xx += xx_c;
-	double count = (double)n;
-	double covariance = xy - x * y / count, variance = xx - x * x / count;
-	double slope = covariance / variance;
-	return (struct line){slope, y / count - slope * x / count};
+	fit.x += x_c, fit.y += y_c, fit.xy += xy_c, fit.xx += xx_c;
+	return line_of(&fit, v[0], n);
+}
+
+struct fits {
+	wide x, y, xy, xx;
+};
+
+WIDE static void fit_lanes(const struct lanes *w, struct fits *out)
+{
+	wide x = {0}, y = {0}, xy = {0}, xx = {0}, x_c = {0}, y_c = {0}, xy_c = {0}, xx_c = {0};
+	wide at[BLOCK], v[BLOCK];
+	for (size_t from = 0, n; from < w->length; from += n) {
+		n = lay_values(w, from, v);
+		lay_times(w, from, n, at);
+		for (size_t i = 0; i < n; i++) {
+			wide at_s = at[i] / 1e3;
+			ADD(x, x_c, at_s);
+			ADD(y, y_c, v[i]);
+			ADD(xy, xy_c, at_s * v[i]);
+			ADD(xx, xx_c, at_s * at_s);
+		}
+	}
+	*out = (struct fits){x + x_c, y + y_c, xy + xy_c, xx + xx_c};
+}
+
+static bool is_constant(const double *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (v[i] != v[0])
+			return false;
+	return true;
+}
+
+static void lines_through(const struct lanes *w, struct line *out)
+{
+	struct fits f;
+	if (w->n < LANES) {
+		for (size_t l = 0; l < w->n; l++)
+			out[l] = line_through(w->t_ms[l], w->v[l], w->length, w->origin_ms[l]);
+		return;
+	}
+	fit_lanes(w, &f);
+	for (size_t l = 0; l < LANES; l++) {
+		struct fit fit = {f.x[l], f.y[l], f.xy[l], f.xx[l],
+				  is_constant(w->v[l], w->length)};
+		out[l] = line_of(&fit, w->v[l][0], w->length);
+	}
+}
+
+static void put_lines(struct lanes *w, const struct window_call *call, bool predicts, double *out)
+{
+	struct line lines[LANES];
+	lines_through(w, lines);
+	for (size_t l = 0; l < w->n; l++) {
+		size_t k = w->k[l];
+		out[k] = predicts ? lines[l].slope * call->parameters[0][k] + lines[l].intercept
+				  : lines[l].slope;
+	}
+	w->n = 0;
+}
+
+/* deriv() looks from the first sample, predict_linear() from now. */
+static size_t fit_windows(const struct window_call *call, const struct samples *s, bool predicts,
+			  double *out)
+{
+	struct windows w = {.call = call, .s = s};
+	struct lanes lanes = {0};
+	size_t present = 0, k;
+	while (next_window(&w, out, &k)) {
+		size_t length = w.end - w.first;
+		out[k] = promql_no_value();
+		if (length < 2)
+			continue;
+		present++;
+		if (lanes.n == LANES || length != lanes.length)
+			put_lines(&lanes, call, predicts, out);
+		lanes.length = length;
+		lanes.v[lanes.n] = s->values + w.first;
+		lanes.t_ms[lanes.n] = s->t_ms + w.first;
+		lanes.origin_ms[lanes.n] =
+			predicts ? call->grid.start_ms + (int64_t)k * call->grid.step_ms
+				 : s->t_ms[w.first];
+		lanes.k[lanes.n++] = k;
+	}
+	put_lines(&lanes, call, predicts, out);
+	return present;
 }
 
 enum rc promql_deriv(struct cx *cx, const struct window_call *call, const struct samples *s,
 		     struct range_scratch *scratch, double *out, size_t *present)
 {
-	struct windows w = {.call = call, .s = s};
-	size_t k;
 	(void)cx, (void)scratch;
-	for (*present = 0; next_window(&w, out, &k);) {
-		out[k] = promql_no_value();
-		if (w.end - w.first < 2)
-			continue;
-		out[k] = line_through(s->t_ms + w.first, s->values + w.first, w.end - w.first,
-				      s->t_ms[w.first])
-				 .slope;
-		++*present;
-	}
+	*present = fit_windows(call, s, false, out);
 	return RC_OK;
 }
 
@@ -247,18 +381,7 @@ enum rc promql_predict_linear(struct cx *cx, const struct window_call *call,
 			      const struct samples *s, struct range_scratch *scratch, double *out,
 			      size_t *present)
 {
-	struct windows w = {.call = call, .s = s};
-	size_t k;
 	(void)cx, (void)scratch;
-	for (*present = 0; next_window(&w, out, &k);) {
-		int64_t now_ms = call->grid.start_ms + (int64_t)k * call->grid.step_ms;
-		out[k] = promql_no_value();
-		if (w.end - w.first < 2)
-			continue;
-		struct line line = line_through(s->t_ms + w.first, s->values + w.first,
-						w.end - w.first, now_ms);
-		out[k] = line.slope * call->parameters[0][k] + line.intercept;
-		++*present;
-	}
+	*present = fit_windows(call, s, true, out);
 	return RC_OK;
 }
