@@ -26,8 +26,8 @@ extern "C" enum rc regex_compile(struct cx *cx, struct str pattern, bool anchore
 	RE2::Options options;
 	options.set_log_errors(false);
 	options.set_max_mem(memory_limit_bytes);
-	options.set_dot_nl(anchored); /* PromQL compiles ^(?s:...)$ */
-	std::string text = anchored ? "^(?s:" + std::string(pattern.p, pattern.n) + ")$"
+	/* as Prometheus 2 compiles matchers and relabelling: a dot is no line break */
+	std::string text = anchored ? "^(?:" + std::string(pattern.p, pattern.n) + ")$"
 				    : std::string(pattern.p, pattern.n);
 	std::unique_ptr<struct regex> made(new struct regex(text, options));
 	*out = nullptr;
@@ -37,6 +37,54 @@ extern "C" enum rc regex_compile(struct cx *cx, struct str pattern, bool anchore
 				  made->re.error().c_str());
 	*out = made.release();
 	return RC_OK;
+}
+
+/* Where RE2 and Go do not use the same words. */
+static const char *go_words(RE2::ErrorCode code)
+{
+	switch (code) {
+	case RE2::ErrorBadEscape:
+		return "invalid escape sequence";
+	case RE2::ErrorBadCharClass:
+		return "invalid character class";
+	case RE2::ErrorBadCharRange:
+		return "invalid character class range";
+	case RE2::ErrorMissingBracket:
+		return "missing closing ]";
+	case RE2::ErrorMissingParen:
+		return "missing closing )";
+	case RE2::ErrorUnexpectedParen:
+		return "unexpected )";
+	case RE2::ErrorTrailingBackslash:
+		return "trailing backslash at end of expression";
+	case RE2::ErrorRepeatArgument:
+		return "missing argument to repetition operator";
+	case RE2::ErrorRepeatSize:
+		return "invalid repeat count";
+	case RE2::ErrorRepeatOp:
+		return "invalid nested repetition operator";
+	case RE2::ErrorBadPerlOp:
+		return "invalid or unsupported Perl syntax";
+	case RE2::ErrorBadUTF8:
+		return "invalid UTF-8";
+	case RE2::ErrorBadNamedCapture:
+		return "invalid named capture";
+	default:
+		return "expression too large";
+	}
+}
+
+extern "C" void regex_explain(struct str pattern, struct buf *out)
+{
+	RE2::Options options;
+	options.set_log_errors(false);
+	options.set_max_mem(memory_limit_bytes);
+	std::string text(pattern.p, pattern.n);
+	RE2 anchored("^(?:" + text + ")$", options), plain(text, options);
+	const RE2 &re = anchored.ok() ? plain : anchored;
+	if (!re.ok())
+		buf_printf(out, "error parsing regexp: %s: `%s`", go_words(re.error_code()),
+			   re.error_arg().c_str());
 }
 
 extern "C" bool regex_match(const struct regex *regex, struct str text)

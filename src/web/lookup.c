@@ -23,7 +23,7 @@ enum rc web_selectors_open(struct cx *cx, const struct query_job *q, struct sele
 		return RC_LIMIT;
 	for (size_t i = 0; i < q->matches.n; i++) {
 		struct selector *selector = &out->v[i];
-		TRY(promql_parse_selector(cx, str_of(q->matches.v[i]), &selector->expr));
+		TRY(promql_parse_selector(cx, q->matches.v[i], &selector->expr));
 		out->n++;
 		TRY(promql_matchers(selector->expr, &selector->matchers, &selector->count));
 		if (q->kind != QUERY_FEDERATE &&
@@ -139,7 +139,7 @@ static enum rc find_texts(struct cx *cx, struct query_job *q, const struct selec
 	struct str *texts;
 	TRY(q->kind == QUERY_LABELS ? tsdb_label_names(cx, tsdb, matchers, count, q->start_ms,
 						       q->end_ms, &texts, &n)
-				    : tsdb_label_values(cx, tsdb, str_of(q->text), matchers, count,
+				    : tsdb_label_values(cx, tsdb, q->text, matchers, count,
 							q->start_ms, q->end_ms, &texts, &n));
 	for (size_t i = 0; i < n; i++)
 		*vec_heap_add(&found->list) = texts[i];
@@ -185,7 +185,7 @@ void web_label_values(struct http_request *request, void *context)
 	struct query_job *q = web_query_new(request, context, QUERY_VALUES, run_texts);
 	struct cx *cx = http_request_cx(request);
 	struct str name = http_request_part(request, "name");
-	q->text = heap_copy(name.p, name.n);
+	q->text = web_heap_str(name);
 	enum rc rc = RC_OK;
 	if (!labels_name_valid(name))
 		rc = cx_fail(cx, RC_INVALID, "invalid label name: \"" STR_FMT "\"", STR_ARG(name));

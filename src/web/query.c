@@ -15,6 +15,11 @@
 
 /* ---- parameters ---- */
 
+struct str web_heap_str(struct str text)
+{
+	return str_make(heap_copy(text.p, text.n), text.n);
+}
+
 enum rc web_invalid_param(struct cx *cx, const char *name)
 {
 	struct err err = cx->err;
@@ -112,7 +117,7 @@ enum rc web_match_params(struct cx *cx, struct query_job *q)
 		if (i == QUERY_MATCHES_LIMIT)
 			return cx_fail(cx, RC_INVALID, "more than %d match[] parameters",
 				       QUERY_MATCHES_LIMIT);
-		*vec_heap_add(&q->matches) = heap_copy(match.p, match.n);
+		*vec_heap_add(&q->matches) = web_heap_str(match);
 	}
 	return RC_OK;
 }
@@ -184,7 +189,7 @@ static enum rc run_query(struct cx *cx, struct query_job *q)
 	struct json json;
 	if (cx_in_time(cx) != RC_OK)
 		return cx_fail(cx, RC_TIMEOUT, "query timed out in query execution");
-	enum rc rc = promql_parse(cx, str_of(q->text), &expr);
+	enum rc rc = promql_parse(cx, q->text, &expr);
 	if (rc != RC_OK) /* of a range query, Prometheus does not name the parameter */
 		return q->kind == QUERY_INSTANT ? web_invalid_param(cx, "query") : rc;
 	timing.parsed = cx_mono(cx);
@@ -224,10 +229,10 @@ static enum rc query_run(struct cx *cx, struct loop_job *job)
 static void free_query(struct query_job *q)
 {
 	for (size_t i = 0; i < q->matches.n; i++)
-		free(q->matches.v[i]);
+		free((char *)(uintptr_t)q->matches.v[i].p);
 	vec_heap_release(&q->matches);
 	buf_release(&q->answer);
-	free(q->text);
+	free((char *)(uintptr_t)q->text.p);
 	free(q);
 }
 
@@ -311,7 +316,7 @@ static struct query_job *new_query(struct http_request *request, struct web *web
 {
 	struct query_job *q = web_query_new(request, web, kind, run_query);
 	struct str text = http_request_param(request, "query", 0);
-	q->text = heap_copy(text.p == NULL ? "" : text.p, text.n);
+	q->text = web_heap_str(text);
 	q->stats = http_request_param(request, "stats", 0).n > 0;
 	return q;
 }

@@ -22,8 +22,8 @@ struct query_job {
 	struct http_request *request;
 	struct web *web;
 	enum query_kind kind;
-	char *text;          /* the query; or a label's name */
-	VEC(char *) matches; /* match[] */
+	struct str text;         /* the query, or a label's name; on the heap */
+	VEC(struct str) matches; /* match[] */
 	int64_t start_ms, end_ms, step_ms;
 	struct mono posted;
 	bool stats;
@@ -35,6 +35,8 @@ struct query_job *web_query_new(struct http_request *request, struct web *web, e
 				enum rc (*run)(struct cx *cx, struct query_job *q));
 /* Posts it, or replies with the error in the request's cx when rc is not RC_OK. */
 void web_query_post(struct query_job *q, enum rc rc);
+/* A copy with the NUL bytes it may have; free() its bytes. */
+struct str web_heap_str(struct str text);
 /* {"status":"success","data": around what run() writes. */
 void web_query_begin(struct json *json, struct buf *out);
 

@@ -17,10 +17,7 @@ enum rc promql_label_replace(struct cx *cx, const struct promql_expr *call, stru
 	struct str pattern = promql_literal(call->arguments[4]);
 	struct buf text = BUF_INIT;
 	struct regex *regex;
-	/* unlike a matcher's, its dot is no line break */
-	buf_printf(&text, "^(?:" STR_FMT ")$", STR_ARG(pattern));
-	enum rc rc = regex_compile(cx, buf_str(&text), false, &regex);
-	buf_release(&text);
+	enum rc rc = regex_compile(cx, pattern, true, &regex);
 	if (rc != RC_OK)
 		return cx_fail(cx, RC_INVALID,
 			       "invalid regular expression in label_replace(): " STR_FMT,

@@ -60,7 +60,7 @@ struct promql_expr {
 	enum node_kind kind;
 	bool invariant; /* the same at each step, as Prometheus sees it */
 	enum promql_type type;
-	size_t position; /* byte in the query */
+	size_t position, op_position; /* bytes in the query */
 	double number;
 	struct str string;
 

@@ -1,9 +1,10 @@
-/* Tokens to expression: a precedence climber that checks types as it goes. */
+/* Tokens to expression: a precedence climber. Types are checked when all is read (check.c), as in
+ * Prometheus, so that the first mistake that is told is the same. */
 #include <math.h>
 
 #include "base/units.h"
 #include "promql/func/func.h"
-#include "promql/parse/scan.h"
+#include "promql/parse/runes.h"
 
 #define AT_LIMIT_MS 4e18 /* offsets and ranges may be added without an overflow */
 #define DEPTH_LIMIT 200
@@ -22,12 +23,15 @@ static bool at_word(const struct parser *p, const char *word)
 	return p->token.kind == TOKEN_WORD && str_eq_nocase(p->token.text, str_of(word));
 }
 
+/* where: NULL says nothing of it. */
 static enum rc unexpected(struct parser *p, const char *where)
 {
-	if (p->token.kind == TOKEN_END)
-		return promql_fail_at(p, p->token.at, "unexpected end of input in %s", where);
-	return promql_fail_at(p, p->token.at, "unexpected \"" STR_FMT "\" in %s",
-			      STR_ARG(p->token.text), where);
+	struct buf token = BUF_INIT;
+	promql_describe(&token, &p->token);
+	enum rc rc = promql_fail_at(p, p->token.at, "unexpected %s%s%s", token.data,
+				    where == NULL ? "" : " in ", where == NULL ? "" : where);
+	buf_release(&token);
+	return rc;
 }
 
 static enum rc expect(struct parser *p, const char *sign, const char *where)
@@ -45,6 +49,15 @@ static enum rc new_node(struct parser *p, enum node_kind kind, enum promql_type 
 		return RC_LIMIT;
 	**out = (struct promql_expr){.kind = kind, .type = type, .position = p->token.at};
 	return RC_OK;
+}
+
+static enum rc fail_quoting(struct parser *p, size_t at, const char *what, struct str text)
+{
+	struct buf quoted = BUF_INIT;
+	promql_put_quoted(&quoted, text, SIZE_MAX);
+	enum rc rc = promql_fail_at(p, at, "%s: %s", what, quoted.data);
+	buf_release(&quoted);
+	return rc;
 }
 
 /* ---- parts ---- */
@@ -72,21 +85,49 @@ static bool units_descend(struct str text)
 	return true;
 }
 
-static enum rc parse_duration(struct parser *p, int64_t *out_ms)
+/* What the scanner took for a duration; stays at it, for what is wrong is told before what follows
+ * is looked at. */
+static enum rc read_duration(struct parser *p, int64_t *out_ms)
 {
 	struct dur value;
-	if (p->token.kind != TOKEN_DURATION || !units_parse_duration(p->token.text, &value) ||
-	    !units_descend(p->token.text))
-		return promql_fail_at(p, p->token.at, "bad duration \"" STR_FMT "\"",
-				      STR_ARG(p->token.text));
+	size_t at = p->token.at;
+	if (!units_descend(p->token.text))
+		return fail_quoting(p, at, "not a valid duration string", p->token.text);
+	if (!units_parse_duration(p->token.text, &value))
+		return promql_fail_at(p, at, "duration out of range");
+	if (value.ms == 0)
+		return promql_fail_at(p, at, "duration must be greater than 0");
 	*out_ms = value.ms;
-	return promql_scan(p);
+	return RC_OK;
+}
+
+static enum rc compile_matcher(struct parser *p, struct matcher *matcher, size_t at)
+{
+	struct regex *regex;
+	if (matcher->op != MATCH_REGEX && matcher->op != MATCH_NOT_REGEX)
+		return RC_OK;
+	if (regex_compile(p->cx, matcher->value, true, &regex) == RC_OK) {
+		matcher->regex = regex;
+		/* "a)|(b" only compiles within the parentheses that anchor it */
+		if (memchr(matcher->value.p, ')', matcher->value.n) == NULL)
+			return RC_OK;
+		if (regex_compile(p->cx, matcher->value, false, &regex) == RC_OK) {
+			regex_free(regex);
+			return RC_OK;
+		}
+	}
+	struct buf why = BUF_INIT;
+	regex_explain(matcher->value, &why);
+	enum rc rc = promql_fail_at(p, at, "%s", why.data);
+	buf_release(&why);
+	return rc;
 }
 
 static enum rc parse_matcher(struct parser *p, struct matcher *out)
 {
 	static const char *const ops[] = {"=", "!=", "=~", "!~"};
-	if (p->token.kind != TOKEN_WORD || !labels_name_valid(p->token.text))
+	size_t at = p->token.at;
+	if (p->token.kind != TOKEN_WORD)
 		return unexpected(p, "label matching, expected identifier or \"}\"");
 	out->name = p->token.text;
 	TRY(promql_scan(p));
@@ -99,13 +140,8 @@ static enum rc parse_matcher(struct parser *p, struct matcher *out)
 	TRY(promql_scan(p));
 	if (p->token.kind != TOKEN_STRING)
 		return unexpected(p, "label matching, expected string");
-	out->value = p->token.text;
-	if (out->op == MATCH_REGEX || out->op == MATCH_NOT_REGEX) {
-		struct regex *regex;
-		if (regex_compile(p->cx, out->value, true, &regex) != RC_OK)
-			return promql_fail_at(p, p->token.at, "%s", p->cx->err.message);
-		out->regex = regex;
-	}
+	out->value = p->token.value;
+	TRY(compile_matcher(p, out, at));
 	return promql_scan(p);
 }
 
@@ -128,13 +164,6 @@ static enum rc parse_matchers(struct parser *p, struct promql_expr *node)
 		node->matchers = list.v;
 		node->matcher_count = list.n;
 		TRY(rc);
-		if (node->matcher_count > 1 && node->matchers[0].op == MATCH_EQUAL &&
-		    str_eq(matcher->name, LABELS_NAME) &&
-		    str_eq(node->matchers[0].name, LABELS_NAME) && matcher != &list.v[0] &&
-		    node->string.n > 0)
-			return promql_fail_at(p, node->position,
-					      "metric name must not be set twice: \"" STR_FMT "\"",
-					      STR_ARG(node->string));
 		if (!at_sign(p, "}"))
 			TRY(expect(p, ",", "label matching, expected \",\" or \"}\""));
 	}
@@ -157,21 +186,16 @@ static enum rc parse_selector(struct parser *p, struct promql_expr **out)
 			(struct matcher){MATCH_EQUAL, LABELS_NAME, p->token.text, NULL};
 		TRY(promql_scan(p));
 	}
-	if (at_sign(p, "{"))
-		TRY(parse_matchers(p, node));
-	for (size_t i = 0; i < node->matcher_count; i++)
-		if (!matcher_matches(&node->matchers[i], STR("")))
-			return RC_OK;
-	return promql_fail_at(p, node->position,
-			      "vector selector must contain at least one non-empty matcher");
+	return at_sign(p, "{") ? parse_matchers(p, node) : RC_OK;
 }
 
 static enum rc parse_label_list(struct parser *p, struct str **out, size_t *count)
 {
 	VEC(struct str) list = {0};
-	TRY(expect(p, "(", "grouping opts"));
+	TRY(expect(p, "(", "grouping opts, expected \"(\""));
 	while (!at_sign(p, ")")) {
-		if (p->token.kind != TOKEN_WORD || !labels_name_valid(p->token.text))
+		if (p->token.kind != TOKEN_WORD || p->token.word == WORD_METRIC ||
+		    at_word(p, "without"))
 			return unexpected(p, "grouping opts, expected label");
 		struct str *name = vec_add(p->cx, &list);
 		if (name == NULL)
@@ -188,159 +212,168 @@ static enum rc parse_label_list(struct parser *p, struct str **out, size_t *coun
 
 static enum rc parse_expr(struct parser *p, int least, struct promql_expr **out);
 
-static enum rc want_type(struct parser *p, const struct promql_expr *node, enum promql_type type,
-			 const char *where)
+/* A word that may stand for a metric: all but those that only make sense behind an operand. */
+static bool names_metric(const struct parser *p)
 {
-	if (node->type == type)
+	static const char *const never[] = {"bool",       "on",          "ignoring",
+					    "group_left", "group_right", "atan2"};
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		if (at_word(p, never[i]))
+			return false;
+	return p->token.kind == TOKEN_WORD;
+}
+
+static bool begins_operand(const struct parser *p)
+{
+	return p->token.kind == TOKEN_NUMBER || p->token.kind == TOKEN_STRING || names_metric(p) ||
+	       at_sign(p, "(") || at_sign(p, "{") || at_sign(p, "+") || at_sign(p, "-");
+}
+
+/* (a, b): arguments of a function or an aggregation. Ends at the parenthesis: what is wrong with
+ * them is told before what follows is looked at. */
+static enum rc parse_arguments(struct parser *p, struct promql_expr *node)
+{
+	VEC(struct promql_expr *) arguments = {0};
+	TRY(expect(p, "(", p->context));
+	while (!at_sign(p, ")")) {
+		struct promql_expr **argument = vec_add(p->cx, &arguments), *parsed;
+		if (argument == NULL)
+			return RC_LIMIT;
+		TRY(parse_expr(p, 0, &parsed));
+		*argument = parsed;
+		if (at_sign(p, ")"))
+			break;
+		size_t comma = p->token.at;
+		TRY(expect(p, ",", p->context));
+		if (!begins_operand(p))
+			return promql_fail_at(p, comma,
+					      "trailing commas not allowed in function call args");
+	}
+	node->arguments = arguments.v;
+	node->argument_count = arguments.n;
+	return RC_OK;
+}
+
+static enum rc parse_grouping(struct parser *p, struct promql_expr *node, bool *grouped)
+{
+	if (*grouped || (!at_word(p, "by") && !at_word(p, "without")))
 		return RC_OK;
-	return promql_fail_at(p, node->position, "expected type %s in %s, got %s",
-			      type == PROMQL_VECTOR   ? "instant vector"
-			      : type == PROMQL_MATRIX ? "range vector"
-						      : promql_type_name(type),
-			      where,
-			      node->type == PROMQL_VECTOR   ? "instant vector"
-			      : node->type == PROMQL_MATRIX ? "range vector"
-							    : promql_type_name(node->type));
+	*grouped = true;
+	node->without = at_word(p, "without");
+	TRY(promql_scan(p));
+	return parse_label_list(p, &node->grouping, &node->grouping_count);
+}
+
+/* The arguments become parameter and operand. */
+static enum rc take_arguments(struct parser *p, struct promql_expr *node)
+{
+	size_t wanted = node->aggregate >= AGGREGATE_TOPK ? 2 : 1, given = node->argument_count;
+	if (given == 0)
+		return promql_fail_at(p, node->position,
+				      "no arguments for aggregate expression provided");
+	if (given != wanted)
+		return promql_fail_at(p, node->position,
+				      "wrong number of arguments for aggregate expression "
+				      "provided, expected %zu, got %zu",
+				      wanted, given);
+	node->parameter = wanted == 2 ? node->arguments[0] : NULL;
+	node->left = node->arguments[wanted - 1];
+	node->argument_count = 0;
+	return RC_OK;
 }
 
 static enum rc parse_aggregate(struct parser *p, enum aggregate_op op, struct promql_expr **out)
 {
-	TRY(new_node(p, NODE_AGGREGATE, PROMQL_VECTOR, out));
-	struct promql_expr *node = *out;
+	const char *outer = p->context;
 	bool grouped = false;
-	node->aggregate = op;
+	TRY(new_node(p, NODE_AGGREGATE, PROMQL_VECTOR, out));
+	(*out)->aggregate = op;
+	p->context = "aggregation";
 	TRY(promql_scan(p));
-	for (int side = 0; side < 2; side++) {
-		if (at_word(p, "by") || at_word(p, "without")) {
-			if (grouped)
-				return unexpected(p, "aggregation");
-			grouped = true;
-			node->without = at_word(p, "without");
-			TRY(promql_scan(p));
-			TRY(parse_label_list(p, &node->grouping, &node->grouping_count));
-		}
-		if (side == 1)
-			break;
-		TRY(expect(p, "(", "aggregation"));
-		TRY(parse_expr(p, 0, &node->left));
-		if (at_sign(p, ",")) {
-			node->parameter = node->left;
-			TRY(promql_scan(p));
-			TRY(parse_expr(p, 0, &node->left));
-		}
-		TRY(expect(p, ")", "aggregation"));
-	}
-	bool wants = op >= AGGREGATE_TOPK;
-	if (wants != (node->parameter != NULL))
-		return promql_fail_at(
-			p, node->position,
-			"wrong number of arguments for aggregate expression provided, "
-			"expected %d, got %d",
-			wants ? 2 : 1, node->parameter != NULL ? 2 : 1);
-	if (wants)
-		TRY(want_type(p, node->parameter,
-			      op == AGGREGATE_COUNT_VALUES ? PROMQL_STRING : PROMQL_SCALAR,
-			      "aggregation parameter"));
-	return want_type(p, node->left, PROMQL_VECTOR, "aggregation expression");
-}
-
-static enum rc check_arguments(struct parser *p, const struct promql_expr *node)
-{
-	const struct promql_function *f = node->function;
-	size_t given = node->argument_count, most = f->argument_count;
-	size_t least = f->optional < 0 ? most - 1 : most - (size_t)f->optional;
-	if (given < least || (f->optional >= 0 && given > most))
-		return promql_fail_at(p, node->position,
-				      "expected %s%zu argument(s) in call to \"%s\", got %zu",
-				      least != most || f->optional < 0
-					      ? (given < least ? "at least " : "at most ")
-					      : "",
-				      given < least ? least : most, f->name, given);
-	for (size_t i = 0; i < given; i++) {
-		size_t which = i < most ? i : most - 1;
-		char *where = cx_printf(p->cx, "call to function \"%s\"", f->name);
-		if (where == NULL)
-			return RC_LIMIT;
-		TRY(want_type(p, node->arguments[i], f->arguments[which], where));
-	}
-	return RC_OK;
-}
-
-static enum rc parse_call(struct parser *p, const struct promql_function *function,
-			  struct promql_expr **out)
-{
-	VEC(struct promql_expr *) arguments = {0};
-	TRY(new_node(p, NODE_CALL, function->result, out));
-	(*out)->function = function;
-	TRY(promql_scan(p));
-	TRY(expect(p, "(", "function call"));
-	while (!at_sign(p, ")")) {
-		struct promql_expr **argument = vec_add(p->cx, &arguments);
-		if (argument == NULL)
-			return RC_LIMIT;
-		struct promql_expr *parsed;
-		TRY(parse_expr(p, 0, &parsed));
-		*argument = parsed;
-		if (!at_sign(p, ")")) {
-			TRY(expect(p, ",", "function call"));
-			if (at_sign(p, ")"))
-				return promql_fail_at(
-					p, p->token.at,
-					"trailing commas not allowed in function call args");
-		}
+	TRY(parse_grouping(p, *out, &grouped));
+	TRY(parse_arguments(p, *out));
+	if (grouped) { /* no modifier can follow: all is there */
+		p->context = outer;
+		TRY(take_arguments(p, *out));
+		return promql_scan(p);
 	}
 	TRY(promql_scan(p));
-	(*out)->arguments = arguments.v;
-	(*out)->argument_count = arguments.n;
-	return check_arguments(p, *out);
+	TRY(parse_grouping(p, *out, &grouped));
+	p->context = outer;
+	return take_arguments(p, *out);
 }
 
-static bool aggregate_named(struct str word, enum aggregate_op *out)
+static enum rc parse_call(struct parser *p, struct promql_expr **out)
 {
-	for (int op = 0; op <= AGGREGATE_COUNT_VALUES; op++) {
-		*out = (enum aggregate_op)op;
-		if (str_eq_nocase(word, str_of(promql_aggregate_text(*out))))
-			return true;
+	struct str name = p->token.text;
+	TRY(new_node(p, NODE_CALL, PROMQL_VECTOR, out));
+	TRY(promql_scan(p));
+	TRY(parse_arguments(p, *out));
+	(*out)->function = promql_function_named(name);
+	if ((*out)->function == NULL) {
+		struct buf quoted = BUF_INIT;
+		promql_put_quoted(&quoted, name, SIZE_MAX);
+		enum rc rc = promql_fail_at(p, (*out)->position, "unknown function with name %s",
+					    quoted.data);
+		buf_release(&quoted);
+		return rc;
 	}
-	return false;
+	(*out)->type = (*out)->function->result;
+	return promql_scan(p);
+}
+
+static enum aggregate_op aggregate_named(struct str word)
+{
+	int op = 0;
+	while (!str_eq_nocase(word, str_of(promql_aggregate_text((enum aggregate_op)op))))
+		op++;
+	return (enum aggregate_op)op;
+}
+
+/* As Go's ParseInt with base 0, else as ParseFloat: 010 is 8, 09 is 9. */
+static bool number_of(struct str text, double *out)
+{
+	bool octal = text.n > 1 && text.p[0] == '0';
+	double value = 0;
+	for (size_t i = 0; i < text.n; i++) {
+		octal = octal && text.p[i] >= '0' && text.p[i] <= '7';
+		value = value * 8 + (text.p[i] - '0');
+	}
+	if (octal && value < 0x1p63) {
+		*out = value;
+		return true;
+	}
+	return str_to_double(text, out);
+}
+
+static enum rc read_number(struct parser *p, double *out)
+{
+	if (number_of(p->token.text, out))
+		return RC_OK;
+	return promql_fail_at(p, p->token.at,
+			      "error parsing number: strconv.ParseFloat: parsing \"" STR_FMT
+			      "\": invalid syntax",
+			      STR_ARG(p->token.text));
 }
 
 static enum rc parse_number(struct parser *p, struct promql_expr **out)
 {
 	TRY(new_node(p, NODE_NUMBER, PROMQL_SCALAR, out));
-	if (!str_to_double(p->token.text, &(*out)->number))
-		return promql_fail_at(p, p->token.at, "error parsing number: \"" STR_FMT "\"",
-				      STR_ARG(p->token.text));
+	TRY(read_number(p, &(*out)->number));
 	return promql_scan(p);
-}
-
-static bool followed_by(const struct parser *p, const char *bytes)
-{
-	struct parser ahead = *p;
-	promql_skip_blanks(&ahead);
-	char c = promql_peek_byte(&ahead, 0);
-	return c != '\0' && strchr(bytes, c) != NULL;
 }
 
 static enum rc parse_word(struct parser *p, struct promql_expr **out)
 {
-	enum aggregate_op op;
-	const struct promql_function *function = promql_function_named(p->token.text);
 	struct parser ahead = *p;
-	bool grouping = promql_scan(&ahead) == RC_OK &&
-			(at_word(&ahead, "by") || at_word(&ahead, "without"));
-	if (aggregate_named(p->token.text, &op) && (followed_by(p, "(") || grouping))
-		return parse_aggregate(p, op, out);
-	if (followed_by(p, "(")) {
-		if (function == NULL)
-			return promql_fail_at(p, p->token.at,
-					      "unknown function with name \"" STR_FMT "\"",
-					      STR_ARG(p->token.text));
-		return parse_call(p, function, out);
-	}
-	if (str_eq_nocase(p->token.text, STR("inf")) || str_eq_nocase(p->token.text, STR("nan")))
-		return parse_number(p, out);
-	return parse_selector(p, out);
+	bool scanned = promql_scan(&ahead) == RC_OK, opens = scanned && at_sign(&ahead, "(");
+	bool groups = scanned && (at_word(&ahead, "by") || at_word(&ahead, "without"));
+	cx_clear(p->cx);
+	if (p->token.word == WORD_AGGREGATE && (opens || groups))
+		return parse_aggregate(p, aggregate_named(p->token.text), out);
+	if (p->token.word == WORD_IDENTIFIER && opens)
+		return parse_call(p, out);
+	return names_metric(p) ? parse_selector(p, out) : unexpected(p, p->context);
 }
 
 static enum rc parse_primary(struct parser *p, struct promql_expr **out)
@@ -349,7 +382,7 @@ static enum rc parse_primary(struct parser *p, struct promql_expr **out)
 		return parse_number(p, out);
 	if (p->token.kind == TOKEN_STRING) {
 		TRY(new_node(p, NODE_STRING, PROMQL_STRING, out));
-		(*out)->string = p->token.text;
+		(*out)->string = p->token.value;
 		return promql_scan(p);
 	}
 	if (at_sign(p, "(")) {
@@ -357,46 +390,53 @@ static enum rc parse_primary(struct parser *p, struct promql_expr **out)
 		TRY(promql_scan(p));
 		TRY(parse_expr(p, 0, &(*out)->left));
 		(*out)->type = (*out)->left->type;
-		return expect(p, ")", "paren expression");
+		return expect(p, ")", p->context);
 	}
 	if (at_sign(p, "{"))
 		return parse_selector(p, out);
 	if (p->token.kind == TOKEN_WORD)
 		return parse_word(p, out);
-	if (p->token.kind == TOKEN_END)
-		return promql_fail_at(p, p->token.at,
-				      p->text.n == 0 || p->token.at == 0
-					      ? "no expression found in input"
-					      : "unexpected end of input");
-	return promql_fail_at(p, p->token.at, "unexpected \"" STR_FMT "\"", STR_ARG(p->token.text));
+	return unexpected(p, p->context);
+}
+
+/* ---- what may follow ---- */
+
+static enum rc check_range(struct parser *p, const struct promql_expr *inner, size_t at)
+{
+	if (inner->kind != NODE_VECTOR)
+		return promql_fail_at(p, at, "ranges only allowed for vector selectors");
+	if (inner->offset_ms != 0)
+		return promql_fail_at(p, at, "no offset modifiers allowed before range");
+	if (inner->at == AT_TIME)
+		return promql_fail_at(p, at, "no @ modifiers allowed before range");
+	return RC_OK;
 }
 
 /* [5m], [1h:5m] */
 static enum rc parse_range(struct parser *p, struct promql_expr **out)
 {
 	struct promql_expr *inner = *out, *node;
+	size_t at = p->token.at;
 	TRY(new_node(p, NODE_MATRIX, PROMQL_MATRIX, &node));
 	node->position = inner->position;
 	node->left = inner;
 	TRY(promql_scan(p));
-	TRY(parse_duration(p, &node->range_ms));
-	if (node->range_ms <= 0)
-		return promql_fail_at(p, node->position, "duration must be greater than 0");
-	if (at_sign(p, ":")) {
-		node->kind = NODE_SUBQUERY;
-		TRY(promql_scan(p));
-		if (!at_sign(p, "]"))
-			TRY(parse_duration(p, &node->step_ms));
-		TRY(want_type(p, inner, PROMQL_VECTOR, "subquery"));
-	} else if (inner->kind != NODE_VECTOR) {
-		return promql_fail_at(p, inner->position,
-				      "ranges only allowed for vector selectors");
-	} else if (inner->offset_ms != 0 || inner->at != AT_NONE) {
-		return promql_fail_at(p, inner->position,
-				      "no offset modifiers allowed before range");
-	}
+	TRY(read_duration(p, &node->range_ms));
+	TRY(promql_scan(p));
 	*out = node;
-	return expect(p, "]", "subquery or range");
+	if (at_sign(p, "]")) {
+		TRY(check_range(p, inner, at));
+		return promql_scan(p);
+	}
+	TRY(expect(p, ":", "subquery or range, expected \":\" or \"]\""));
+	node->kind = NODE_SUBQUERY;
+	if (at_sign(p, "]"))
+		return promql_scan(p);
+	if (p->token.kind != TOKEN_DURATION)
+		return unexpected(p, "subquery selector, expected duration or \"]\"");
+	TRY(read_duration(p, &node->step_ms));
+	TRY(promql_scan(p));
+	return expect(p, "]", "subquery selector, expected \"]\"");
 }
 
 static struct promql_expr *modified(struct promql_expr *node)
@@ -407,49 +447,75 @@ static struct promql_expr *modified(struct promql_expr *node)
 static enum rc parse_offset(struct parser *p, struct promql_expr *node)
 {
 	struct promql_expr *target = modified(node);
-	if (target->kind != NODE_VECTOR && target->kind != NODE_SUBQUERY)
-		return promql_fail_at(
-			p, node->position,
-			"offset modifier must be preceded by an instant vector selector or "
-			"range vector "
-			"selector or a subquery");
-	if (target->offset_ms != 0)
-		return promql_fail_at(p, p->token.at, "offset may not be set multiple times");
+	int64_t offset_ms;
 	TRY(promql_scan(p));
+	bool negative = at_sign(p, "-");
+	if (negative)
+		TRY(promql_scan(p));
+	if (p->token.kind != TOKEN_DURATION)
+		return unexpected(p, "offset, expected duration");
+	TRY(read_duration(p, &offset_ms));
+	if (target->kind != NODE_VECTOR && target->kind != NODE_SUBQUERY)
+		return promql_fail_at(p, node->position,
+				      "offset modifier must be preceded by an instant vector "
+				      "selector or range vector selector or a subquery");
+	if (target->offset_ms != 0)
+		return promql_fail_at(p, node->position, "offset may not be set multiple times");
+	target->offset_ms = negative ? -offset_ms : offset_ms;
+	return promql_scan(p);
+}
+
+static enum rc parse_at_time(struct parser *p, struct promql_expr *node, double *seconds)
+{
 	bool negative = at_sign(p, "-");
 	if (negative || at_sign(p, "+"))
 		TRY(promql_scan(p));
-	TRY(parse_duration(p, &target->offset_ms));
-	if (negative)
-		target->offset_ms = -target->offset_ms;
+	if (p->token.kind != TOKEN_NUMBER)
+		return unexpected(p, "@, expected timestamp");
+	TRY(read_number(p, seconds));
+	*seconds = negative ? -*seconds : *seconds;
+	if (isfinite(*seconds) && fabs(*seconds) < 0x1p63)
+		return RC_OK;
+	char text[400]; /* the largest has 309 digits */
+	snprintf(text, sizeof(text), isinf(*seconds) ? "%+f" : "%f", *seconds);
+	if (isinf(*seconds))
+		memcpy(text + 1, "Inf", 3);
+	return promql_fail_at(p, node->position, "timestamp out of bounds for @ modifier: %s",
+			      isnan(*seconds) ? "NaN" : text);
+}
+
+static enum rc check_at(struct parser *p, const struct promql_expr *node,
+			const struct promql_expr *target)
+{
+	if (target->kind != NODE_VECTOR && target->kind != NODE_SUBQUERY)
+		return promql_fail_at(p, node->position,
+				      "@ modifier must be preceded by an instant vector selector "
+				      "or range vector selector or a subquery");
+	if (target->at != AT_NONE)
+		return promql_fail_at(p, node->position,
+				      "@ <timestamp> may not be set multiple times");
 	return RC_OK;
 }
 
 static enum rc parse_at(struct parser *p, struct promql_expr *node)
 {
 	struct promql_expr *target = modified(node);
-	if ((target->kind != NODE_VECTOR && target->kind != NODE_SUBQUERY) || target->at != AT_NONE)
-		return promql_fail_at(
-			p, node->position,
-			"@ modifier must be preceded by an instant vector selector or "
-			"range vector selector or a subquery");
+	double seconds;
 	TRY(promql_scan(p));
 	if (at_word(p, "start") || at_word(p, "end")) {
-		target->at = at_word(p, "start") ? AT_START : AT_END;
+		enum at_kind edge = at_word(p, "start") ? AT_START : AT_END;
 		TRY(promql_scan(p));
-		TRY(expect(p, "(", "@"));
-		return expect(p, ")", "@");
+		TRY(expect(p, "(", "@, expected timestamp"));
+		if (!at_sign(p, ")"))
+			return unexpected(p, "@, expected timestamp");
+		TRY(check_at(p, node, target));
+		target->at = edge;
+		return promql_scan(p);
 	}
-	double seconds;
-	bool negative = at_sign(p, "-");
-	if (negative || at_sign(p, "+"))
-		TRY(promql_scan(p));
-	if (p->token.kind != TOKEN_NUMBER || !str_to_double(p->token.text, &seconds) ||
-	    fabs(seconds) > 9e15)
-		return unexpected(p, "@, expected timestamp");
+	TRY(parse_at_time(p, node, &seconds));
+	TRY(check_at(p, node, target));
 	target->at = AT_TIME;
-	target->at_ms = llround(
-		fmax(-AT_LIMIT_MS, fmin(AT_LIMIT_MS, (negative ? -seconds : seconds) * 1000)));
+	target->at_ms = llround(fmax(-AT_LIMIT_MS, fmin(AT_LIMIT_MS, seconds * 1000)));
 	return promql_scan(p);
 }
 
@@ -481,13 +547,6 @@ static enum rc parse_unary(struct parser *p, struct promql_expr **out)
 	/* ^ binds tighter than a sign */
 	TRY(parse_expr(p, PRECEDENCE_POWER, &node->left));
 	p->depth--;
-	if (node->left->type != PROMQL_SCALAR && node->left->type != PROMQL_VECTOR)
-		return promql_fail_at(
-			p, node->position,
-			"unary expression only allowed on expressions of type scalar or "
-			"instant vector, "
-			"got \"%s\"",
-			promql_type_name(node->left->type));
 	node->type = node->left->type;
 	return RC_OK;
 }
@@ -508,10 +567,6 @@ static bool binary_here(const struct parser *p, enum binary_op *out)
 static enum rc parse_matching(struct parser *p, struct promql_expr *node)
 {
 	if (at_word(p, "bool")) {
-		if (node->op < OP_EQUAL || node->op > OP_GREATER)
-			return promql_fail_at(
-				p, p->token.at,
-				"bool modifier can only be used on comparison operators");
 		node->return_bool = true;
 		TRY(promql_scan(p));
 	}
@@ -523,48 +578,12 @@ static enum rc parse_matching(struct parser *p, struct promql_expr *node)
 	TRY(parse_label_list(p, &node->grouping, &node->grouping_count));
 	if (!at_word(p, "group_left") && !at_word(p, "group_right"))
 		return RC_OK;
-	if (node->op <= OP_UNLESS)
-		return promql_fail_at(p, p->token.at, "no grouping allowed for \"%s\" operation",
-				      promql_op_text(node->op));
 	node->group_left = at_word(p, "group_left");
 	node->group_right = !node->group_left;
 	TRY(promql_scan(p));
 	if (at_sign(p, "("))
-		TRY(parse_label_list(p, &node->include, &node->include_count));
-	return RC_OK;
-}
-
-/* Prometheus points at the operator, which stands at `at`. */
-static enum rc check_binary(struct parser *p, struct promql_expr *node, size_t at)
-{
-	const struct promql_expr *sides[] = {node->left, node->right};
-	for (int i = 0; i < 2; i++)
-		if (sides[i]->type != PROMQL_SCALAR && sides[i]->type != PROMQL_VECTOR)
-			return promql_fail_at(
-				p, sides[i]->position,
-				"binary expression must contain only scalar and instant "
-				"vector types");
-	bool scalars = node->left->type == PROMQL_SCALAR && node->right->type == PROMQL_SCALAR;
-	bool any_scalar = node->left->type == PROMQL_SCALAR || node->right->type == PROMQL_SCALAR;
-	if (scalars && node->op >= OP_EQUAL && node->op <= OP_GREATER && !node->return_bool)
-		return promql_fail_at(p, at, "comparisons between scalars must use BOOL modifier");
-	if (any_scalar && node->op <= OP_UNLESS)
-		return promql_fail_at(p, at,
-				      "set operator \"%s\" not allowed in binary scalar expression",
-				      promql_op_text(node->op));
-	if (any_scalar && node->has_matching)
-		return promql_fail_at(p, at,
-				      "vector matching only allowed between instant vectors");
-	for (size_t i = 0; node->on && i < node->include_count; i++)
-		for (size_t g = 0; g < node->grouping_count; g++)
-			if (str_eq(node->include[i], node->grouping[g]))
-				return promql_fail_at(
-					p, at,
-					"label \"" STR_FMT
-					"\" must not occur in ON and GROUP clause at once",
-					STR_ARG(node->include[i]));
-	node->type = scalars ? PROMQL_SCALAR : PROMQL_VECTOR;
-	return RC_OK;
+		return parse_label_list(p, &node->include, &node->include_count);
+	return begins_operand(p) ? RC_OK : unexpected(p, "grouping opts, expected \"(\"");
 }
 
 static enum rc parse_expr(struct parser *p, int least, struct promql_expr **out)
@@ -582,14 +601,16 @@ static enum rc parse_expr(struct parser *p, int least, struct promql_expr **out)
 					      OPERATORS_LIMIT);
 		TRY(new_node(p, NODE_BINARY, PROMQL_VECTOR, &node));
 		node->position = (*out)->position;
+		node->op_position = p->token.at;
 		node->left = *out;
 		node->op = op;
-		size_t at = p->token.at;
 		TRY(promql_scan(p));
 		TRY(parse_matching(p, node));
 		/* ^ is right-associative */
 		TRY(parse_expr(p, op == OP_POWER ? precedence : precedence + 1, &node->right));
-		TRY(check_binary(p, node, at));
+		bool scalars =
+			node->left->type == PROMQL_SCALAR && node->right->type == PROMQL_SCALAR;
+		node->type = scalars ? PROMQL_SCALAR : PROMQL_VECTOR;
 		*out = node;
 	}
 	p->depth--;
@@ -638,6 +659,20 @@ static void release_all(struct promql_expr *owned)
 				regex_free((struct regex *)(uintptr_t)node->matchers[i].regex);
 }
 
+static enum rc start_expr(struct parser *p, struct promql_expr **out)
+{
+	if (p->token.kind == TOKEN_END)
+		return promql_fail_at(p, 0, "no expression found in input");
+	return parse_expr(p, 0, out);
+}
+
+static enum rc start_selector(struct parser *p, struct promql_expr **out)
+{
+	if (names_metric(p) || at_sign(p, "{"))
+		return parse_selector(p, out);
+	return unexpected(p, NULL);
+}
+
 static enum rc parse_all(struct cx *cx, struct str text,
 			 enum rc (*start)(struct parser *p, struct promql_expr **out),
 			 struct promql_expr **out)
@@ -651,8 +686,9 @@ static enum rc parse_all(struct cx *cx, struct str text,
 	if (rc == RC_OK)
 		rc = start(&p, &root);
 	if (rc == RC_OK && p.token.kind != TOKEN_END)
-		rc = promql_fail_at(&p, p.token.at, "unexpected \"" STR_FMT "\"",
-				    STR_ARG(p.token.text));
+		rc = unexpected(&p, NULL);
+	if (rc == RC_OK && start == start_expr)
+		rc = promql_check(&p, root);
 	if (rc != RC_OK) {
 		release_all(p.owned);
 		return rc;
@@ -672,21 +708,9 @@ static enum rc parse_all(struct cx *cx, struct str text,
 	return RC_OK;
 }
 
-static enum rc start_expr(struct parser *p, struct promql_expr **out)
-{
-	return parse_expr(p, 0, out);
-}
-
 enum rc promql_parse(struct cx *cx, struct str text, struct promql_expr **out)
 {
 	return parse_all(cx, text, start_expr, out);
-}
-
-static enum rc start_selector(struct parser *p, struct promql_expr **out)
-{
-	if (p->token.kind == TOKEN_WORD || at_sign(p, "{"))
-		return parse_selector(p, out);
-	return unexpected(p, NULL);
 }
 
 enum rc promql_parse_selector(struct cx *cx, struct str text, struct promql_expr **out)

@@ -1,6 +1,8 @@
 /* Tokens of PromQL: words, numbers, durations, strings with Go's escapes, signs. */
 #include "promql/parse/scan.h"
 
+#include "promql/parse/runes.h"
+
 enum rc promql_fail_at(struct parser *p, size_t at, const char *format, ...)
 {
 	int line = 1, column = 1;
@@ -16,7 +18,7 @@ enum rc promql_fail_at(struct parser *p, size_t at, const char *format, ...)
 		       message == NULL ? "too large" : message);
 }
 
-/* ---- scanning ---- */
+/* ---- bytes ---- */
 
 bool promql_is_alpha(char c)
 {
@@ -28,164 +30,318 @@ bool promql_is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-char promql_peek_byte(const struct parser *p, size_t ahead)
+static bool is_alphanumeric(char c)
 {
-	return p->at + ahead < p->text.n ? p->text.p[p->at + ahead] : '\0';
+	return promql_is_alpha(c) || promql_is_digit(c);
 }
 
-void promql_skip_blanks(struct parser *p)
+static char peek(const struct parser *p)
 {
-	for (;;) {
-		char c = promql_peek_byte(p, 0);
-		if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
-			p->at++;
-		} else if (c == '#') {
-			while (p->at < p->text.n && p->text.p[p->at] != '\n')
-				p->at++;
-		} else {
-			return;
-		}
-	}
+	return p->at < p->text.n ? p->text.p[p->at] : '\0';
 }
 
-static void put_utf8(struct buf *out, uint32_t code)
+static bool accept_any(struct parser *p, const char *bytes)
 {
-	if (code < 0x80) {
-		buf_putc(out, (char)code);
-		return;
-	}
-	int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-	static const unsigned char leads[] = {0, 0xc0, 0xe0, 0xf0};
-	buf_putc(out, (char)(leads[more] | code >> (6 * more)));
-	for (int shift = 6 * (more - 1); shift >= 0; shift -= 6)
-		buf_putc(out, (char)(0x80 | (code >> shift & 0x3f)));
-}
-
-/* `count` digits of `base`; false when one is missing. */
-static bool scan_digits(struct parser *p, int count, int base, uint32_t *out)
-{
-	*out = 0;
-	for (int i = 0; i < count; i++) {
-		char c = promql_peek_byte(p, 0);
-		int digit = promql_is_digit(c)     ? c - '0'
-			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-						   : 99;
-		if (digit >= base)
-			return false;
-		*out = *out * (uint32_t)base + (uint32_t)digit;
-		p->at++;
-	}
+	if (p->at >= p->text.n || peek(p) == '\0' || strchr(bytes, peek(p)) == NULL)
+		return false;
+	p->at++;
 	return true;
 }
 
-/* Go's escapes: \n and its kin, \xHH, \NNN, \uHHHH, \UHHHHHHHH. */
-static bool scan_escape(struct parser *p, struct buf *out)
+static void skip_blanks(struct parser *p)
 {
-	static const char names[] = "abfnrtv\\'\"", bytes[] = "\a\b\f\n\r\t\v\\'\"";
-	char escape = promql_peek_byte(p, 0);
-	const char *known = escape == '\0' ? NULL : strchr(names, escape);
-	uint32_t code;
-	if (known != NULL) {
-		buf_putc(out, bytes[known - names]);
-		p->at++;
-		return true;
-	}
-	bool octal = escape >= '0' && escape <= '7';
-	int digits = octal ? 3 : escape == 'x' ? 2 : escape == 'u' ? 4 : escape == 'U' ? 8 : 0;
-	p->at += !octal;
-	if (digits == 0 || !scan_digits(p, digits, octal ? 8 : 16, &code))
-		return false;
-	if (digits <= 3) {
-		buf_putc(out, (char)code);
-		return code <= 255;
-	}
-	put_utf8(out, code);
-	return code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
+	while (accept_any(p, " \t\n\r"))
+		;
 }
 
-static enum rc scan_string(struct parser *p)
+static void skip_blanks_and_comments(struct parser *p)
 {
-	char quote = p->text.p[p->at];
-	size_t start = p->at++;
-	struct buf out = BUF_INIT;
-	enum rc rc = RC_OK;
-	while (rc == RC_OK && promql_peek_byte(p, 0) != quote) {
-		char c = promql_peek_byte(p, 0);
-		if (p->at >= p->text.n || (c == '\n' && quote != '`')) {
-			rc = promql_fail_at(p, start, "unterminated quoted string");
-			break;
-		}
-		p->at++;
-		if (c != '\\' || quote == '`')
-			buf_putc(&out, c);
-		else if (!scan_escape(p, &out))
-			rc = promql_fail_at(p, start, "unknown escape sequence in string");
-	}
-	p->at++;
-	p->token = (struct token){TOKEN_STRING, cx_str(p->cx, buf_str(&out)), start};
-	buf_release(&out);
+	for (skip_blanks(p); peek(p) == '#'; skip_blanks(p))
+		while (p->at < p->text.n && peek(p) != '\n')
+			p->at++;
+}
+
+/* `at` points at a character that is no token: it is named in the message. */
+static enum rc bad_rune(struct parser *p, size_t start, const char *what, size_t at)
+{
+	struct buf rune = BUF_INIT;
+	promql_put_rune(&rune, p->text, at);
+	enum rc rc = promql_fail_at(p, start, "%s%s", what, rune.data);
+	buf_release(&rune);
 	return rc;
 }
 
-/* Numbers and durations begin alike: "5", "5.5e3", "0x1f", "5m", "1h30m". */
-static void scan_number(struct parser *p)
+static enum rc bad_piece(struct parser *p, size_t start, const char *what)
+{
+	struct buf quoted = BUF_INIT;
+	promql_put_quoted(&quoted, str_make(p->text.p + start, p->at - start), SIZE_MAX);
+	enum rc rc = promql_fail_at(p, start, "%s: %s", what, quoted.data);
+	buf_release(&quoted);
+	return rc;
+}
+
+static enum rc emit(struct parser *p, enum token_kind kind, size_t start)
+{
+	p->token = (struct token){
+		.kind = kind, .text = str_make(p->text.p + start, p->at - start), .at = start};
+	return RC_OK;
+}
+
+/* ---- numbers and durations ---- */
+
+/* Whether a number stands here and nothing that belongs to a word follows. */
+static bool scan_digits(struct parser *p)
+{
+	const char *digits = "0123456789";
+	if (accept_any(p, "0") && accept_any(p, "xX"))
+		digits = "0123456789abcdefABCDEF";
+	while (accept_any(p, digits))
+		;
+	if (accept_any(p, "."))
+		while (accept_any(p, digits))
+			;
+	if (accept_any(p, "eE")) {
+		accept_any(p, "+-");
+		while (accept_any(p, "0123456789"))
+			;
+	}
+	return p->at >= p->text.n || !is_alphanumeric(peek(p));
+}
+
+/* The unit of what was a number so far, and further numbers with units. As in Prometheus, what
+ * follows a failure belongs to what the message shows. */
+static bool scan_units(struct parser *p)
+{
+	if (!accept_any(p, "smhdwy"))
+		return false;
+	accept_any(p, "s");
+	while (accept_any(p, "0123456789")) {
+		while (accept_any(p, "0123456789"))
+			;
+		if (!accept_any(p, "smhdw"))
+			return false;
+		accept_any(p, "s");
+	}
+	if (p->at >= p->text.n || !is_alphanumeric(peek(p)))
+		return true;
+	p->at++;
+	return false;
+}
+
+static enum rc scan_number(struct parser *p)
 {
 	size_t start = p->at;
-	bool hex = promql_peek_byte(p, 0) == '0' &&
-		   (promql_peek_byte(p, 1) == 'x' || promql_peek_byte(p, 1) == 'X');
-	p->at += hex ? 2 : 0;
-	bool duration = false;
-	for (;; p->at++) {
-		char c = promql_peek_byte(p, 0);
-		bool exponent =
-			!hex && (c == 'e' || c == 'E') &&
-			(promql_is_digit(promql_peek_byte(p, 1)) ||
-			 ((promql_peek_byte(p, 1) == '+' || promql_peek_byte(p, 1) == '-') &&
-			  promql_is_digit(promql_peek_byte(p, 2))));
-		bool hex_digit = hex && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
-		if (exponent)
-			p->at++;
-		else if (!hex && strchr("smhdwy", c) != NULL && c != '\0')
-			duration = true;
-		else if (!promql_is_digit(c) && c != '.' && !hex_digit)
-			break;
+	if (scan_digits(p))
+		return emit(p, TOKEN_NUMBER, start);
+	if (scan_units(p))
+		return emit(p, TOKEN_DURATION, start);
+	return bad_piece(p, start, "bad number or duration syntax");
+}
+
+/* What follows an opening bracket. */
+static enum rc scan_duration(struct parser *p)
+{
+	size_t start = p->at;
+	if (scan_digits(p))
+		return promql_fail_at(p, start, "missing unit character in duration");
+	if (!scan_units(p))
+		return bad_piece(p, start, "bad duration syntax");
+	return emit(p, TOKEN_DURATION, start);
+}
+
+/* ---- words ---- */
+
+static enum word_kind kind_of_word(struct str word)
+{
+	static const char *const keywords[] = {"offset",   "by",         "without",     "on",
+					       "ignoring", "group_left", "group_right", "bool"};
+	static const char *const operators[] = {"and", "or", "unless", "atan2"};
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (str_eq_nocase(word, str_of(keywords[i])))
+			return WORD_KEYWORD;
+	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
+		if (str_eq_nocase(word, str_of(operators[i])))
+			return WORD_OPERATOR;
+	for (int op = 0; op <= AGGREGATE_COUNT_VALUES; op++)
+		if (str_eq_nocase(word, str_of(promql_aggregate_text((enum aggregate_op)op))))
+			return WORD_AGGREGATE;
+	if (str_eq_nocase(word, STR("start")) || str_eq_nocase(word, STR("end")))
+		return WORD_EDGE;
+	return memchr(word.p, ':', word.n) != NULL ? WORD_METRIC : WORD_IDENTIFIER;
+}
+
+static enum rc scan_word(struct parser *p)
+{
+	size_t start = p->at;
+	while (is_alphanumeric(peek(p)) || (peek(p) == ':' && !p->in_braces))
+		p->at++;
+	TRY(emit(p, TOKEN_WORD, start));
+	if (p->in_braces)
+		return RC_OK;
+	if (str_eq_nocase(p->token.text, STR("inf")) || str_eq_nocase(p->token.text, STR("nan")))
+		p->token.kind = TOKEN_NUMBER;
+	else
+		p->token.word = kind_of_word(p->token.text);
+	return RC_OK;
+}
+
+/* ---- signs ---- */
+
+static enum rc scan_in_braces(struct parser *p)
+{
+	size_t start = p->at;
+	char c = peek(p);
+	if (p->at >= p->text.n)
+		return promql_fail_at(p, start, "unexpected end of input inside braces");
+	if (promql_is_alpha(c))
+		return scan_word(p);
+	if (c == '"' || c == '\'' || c == '`')
+		return promql_scan_string(p);
+	p->at++;
+	if (c == '!' && !accept_any(p, "=~"))
+		return bad_rune(p, start, "unexpected character after '!' inside braces: ", p->at);
+	if (c == '{')
+		return bad_rune(p, start, "unexpected left brace ", start);
+	if (c == '=')
+		accept_any(p, "~");
+	else if (c == '}')
+		p->in_braces = false;
+	else if (c != ',' && c != '!')
+		return bad_rune(p, start, "unexpected character inside braces: ", start);
+	return emit(p, TOKEN_SIGN, start);
+}
+
+static enum rc scan_end(struct parser *p)
+{
+	if (p->parentheses != 0)
+		return promql_fail_at(p, p->at, "unclosed left parenthesis");
+	if (p->in_brackets)
+		return promql_fail_at(p, p->at, "unclosed left bracket");
+	return emit(p, TOKEN_END, p->at);
+}
+
+static enum rc scan_bracket(struct parser *p, char c, size_t start)
+{
+	if ((c == '[') == p->in_brackets)
+		return bad_rune(p, start,
+				c == '[' ? "unexpected left bracket " : "unexpected right bracket ",
+				start);
+	p->in_brackets = c == '[';
+	p->colon_seen = false;
+	return emit(p, TOKEN_SIGN, start);
+}
+
+/* In brackets, a word is taken for a colon: so Prometheus does. */
+static enum rc scan_colon(struct parser *p, size_t start)
+{
+	if (p->colon_seen)
+		return bad_rune(p, start, "unexpected colon ", start);
+	p->colon_seen = true;
+	TRY(emit(p, TOKEN_SIGN, start));
+	p->token.text = STR(":");
+	return RC_OK;
+}
+
+static enum rc scan_sign(struct parser *p)
+{
+	size_t start = p->at;
+	char c = p->text.p[p->at++];
+	switch (c) {
+	case ',':
+	case '*':
+	case '/':
+	case '%':
+	case '+':
+	case '-':
+	case '^':
+	case '@':
+		break;
+	case '=':
+		if (peek(p) == '~')
+			return bad_rune(p, start, "unexpected character after '=': ", p->at);
+		accept_any(p, "=");
+		break;
+	case '!':
+		if (!accept_any(p, "="))
+			return bad_rune(p, start, "unexpected character after '!': ", p->at);
+		break;
+	case '<':
+	case '>':
+		accept_any(p, "=");
+		break;
+	case '(':
+		p->parentheses++;
+		break;
+	case ')':
+		if (--p->parentheses < 0)
+			return bad_rune(p, p->at, "unexpected right parenthesis ", start);
+		break;
+	case '{':
+		p->in_braces = true;
+		break;
+	case '[':
+	case ']':
+		return scan_bracket(p, c, start);
+	default:
+		return bad_rune(p, start, "unexpected character: ", start);
 	}
-	p->token = (struct token){duration ? TOKEN_DURATION : TOKEN_NUMBER,
-				  str_make(p->text.p + start, p->at - start), start};
+	return emit(p, TOKEN_SIGN, start);
 }
 
 enum rc promql_scan(struct parser *p)
 {
-	static const char *const signs[] = {"==", "!=", "<=", ">=", "=~", "!~"};
-	promql_skip_blanks(p);
-	char c = promql_peek_byte(p, 0);
-	if (p->at >= p->text.n) {
-		p->token = (struct token){TOKEN_END, STR(""), p->at};
-		return RC_OK;
+	bool after_bracket = p->token.kind == TOKEN_SIGN && str_is(p->token.text, "[");
+	if (after_bracket) {
+		skip_blanks(p);
+		return scan_duration(p);
 	}
+	skip_blanks_and_comments(p);
+	char c = peek(p);
+	if (p->in_braces)
+		return scan_in_braces(p);
+	if (p->at >= p->text.n)
+		return scan_end(p);
+	if (promql_is_digit(c) ||
+	    (c == '.' && p->at + 1 < p->text.n && promql_is_digit(p->text.p[p->at + 1])))
+		return scan_number(p);
 	if (c == '"' || c == '\'' || c == '`')
-		return scan_string(p);
-	if (promql_is_digit(c) || (c == '.' && promql_is_digit(promql_peek_byte(p, 1)))) {
-		scan_number(p);
-		return RC_OK;
-	}
-	size_t start = p->at;
-	if (promql_is_alpha(c) || (c == ':' && (promql_is_alpha(promql_peek_byte(p, 1)) ||
-						promql_peek_byte(p, 1) == ':'))) {
-		while (promql_is_alpha(promql_peek_byte(p, 0)) ||
-		       promql_is_digit(promql_peek_byte(p, 0)) || promql_peek_byte(p, 0) == ':')
-			p->at++;
-		p->token = (struct token){TOKEN_WORD, str_make(p->text.p + start, p->at - start),
-					  start};
-		return RC_OK;
-	}
+		return promql_scan_string(p);
+	if (!promql_is_alpha(c) && c != ':')
+		return scan_sign(p);
+	if (!p->in_brackets)
+		return scan_word(p);
 	p->at++;
-	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
-		if (c == signs[i][0] && promql_peek_byte(p, 0) == signs[i][1])
-			p->at = start + 2;
-	if (strchr("(){}[],+-*/%^=!<>:@~", c) == NULL)
-		return promql_fail_at(p, start, "unexpected character: '%c'", c);
-	p->token = (struct token){TOKEN_SIGN, str_make(p->text.p + start, p->at - start), start};
-	return RC_OK;
+	return scan_colon(p, p->at - 1);
+}
+
+void promql_describe(struct buf *out, const struct token *token)
+{
+	static const char *const kinds[] = {[TOKEN_NUMBER] = "number ",
+					    [TOKEN_DURATION] = "duration ",
+					    [TOKEN_STRING] = "string "};
+	static const char *const operators[] = {
+		"+", "-", "*", "/", "%", "^", "==", "!=", "<", "<=", ">", ">=", "=~", "!~", "@"};
+	struct str text = token->text;
+	if (token->kind == TOKEN_END) {
+		buf_puts(out, "end of input");
+		return;
+	}
+	if (token->kind == TOKEN_WORD && token->word >= WORD_AGGREGATE && token->word < WORD_EDGE) {
+		buf_printf(out, "<%s" STR_FMT ">",
+			   token->word == WORD_AGGREGATE  ? "aggr:"
+			   : token->word == WORD_OPERATOR ? "op:"
+							  : "",
+			   STR_ARG(text));
+		return;
+	}
+	for (size_t i = 0; token->kind == TOKEN_SIGN && i < sizeof(operators) / sizeof(char *); i++)
+		if (str_eq(text, str_of(operators[i]))) {
+			buf_printf(out, "<op:" STR_FMT ">", STR_ARG(text));
+			return;
+		}
+	if (token->kind == TOKEN_WORD && token->word != WORD_EDGE)
+		buf_puts(out, token->word == WORD_METRIC ? "metric identifier " : "identifier ");
+	else if (token->kind != TOKEN_WORD && token->kind != TOKEN_SIGN)
+		buf_puts(out, kinds[token->kind]);
+	promql_put_quoted(out, text, token->kind == TOKEN_WORD ? SIZE_MAX : 10);
 }

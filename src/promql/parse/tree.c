@@ -39,11 +39,14 @@ static void put_selector(struct json *json, const struct promql_expr *node)
 	json_put_str(json, "name", node->string);
 	json_key(json, "matchers");
 	json_array(json);
+	/* the name outside the braces comes last */
+	size_t first = node->string.n > 0 ? 1 : 0;
 	for (size_t i = 0; i < node->matcher_count; i++) {
+		const struct matcher *matcher = &node->matchers[(i + first) % node->matcher_count];
 		json_object(json);
-		json_put_str(json, "name", node->matchers[i].name);
-		json_put_text(json, "type", ops[node->matchers[i].op]);
-		json_put_str(json, "value", node->matchers[i].value);
+		json_put_str(json, "name", matcher->name);
+		json_put_text(json, "type", ops[matcher->op]);
+		json_put_str(json, "value", matcher->value);
 		json_end_object(json);
 	}
 	json_end_array(json);
