@@ -466,8 +466,9 @@ static enum rc open_store(struct cx *cx, struct app *app)
 	struct duty_options due = {
 		.loop = app->loop, .ledger = app->ledger, .changed = duty_changed, .context = app};
 	TRY(duty_open(cx, &due, &app->duties));
+	/* rules are many and small: waking helpers for them costs more than they save */
 	struct rules_options evaluating = {.loop = app->loop,
-					   .source = promql_source_of(app->tsdb, app->loop),
+					   .source = promql_source_of(app->tsdb, NULL),
 					   .samples = tsdb_sink(app->tsdb),
 					   .verdicts = alert_sink(app->alerts)};
 	TRY(rules_open(cx, &evaluating, &app->rules));

@@ -184,29 +184,32 @@ static struct str expand(struct evaluating *e, const struct template *template,
 	return kept;
 }
 
-/* The rule's labels expanded, with alertname in its place; sorted. */
+static void put_sorted(struct label *list, size_t *count, struct label label)
+{
+	size_t at = (*count)++;
+	for (; at > 0 && str_compare(list[at - 1].name, label.name) > 0; at--)
+		list[at] = list[at - 1];
+	list[at] = label;
+}
+
+/* What is set over the series' labels: the rule's own, expanded, alertname, and no metric's name.
+ */
 static enum rc label_values(struct evaluating *e, const struct template_data *data,
 			    struct label *over, size_t *count)
 {
 	const struct labels *own = &e->rule->labels;
-	bool placed = false;
 	*count = 0;
+	put_sorted(over, count, (struct label){LABELS_NAME, STR("")});
+	put_sorted(over, count, (struct label){STR("alertname"), e->rule->name});
 	for (size_t i = 0; i < own->n; i++) {
 		const struct template *template = e->rule->label_templates[i];
-		int order = str_compare(STR("alertname"), own->v[i].name);
-		if (!placed && order <= 0) {
-			over[(*count)++] = (struct label){STR("alertname"), e->rule->name};
-			placed = true;
-		}
-		if (order == 0)
+		if (str_is(own->v[i].name, "alertname"))
 			continue;
-		over[(*count)++] =
-			(struct label){own->v[i].name, rules_template_is_constant(template)
-							       ? own->v[i].value
-							       : expand(e, template, data)};
+		bool constant = rules_template_is_constant(template);
+		put_sorted(over, count,
+			   (struct label){own->v[i].name,
+					  constant ? own->v[i].value : expand(e, template, data)});
 	}
-	if (!placed)
-		over[(*count)++] = (struct label){STR("alertname"), e->rule->name};
 	return e->cx->arena->exhausted ? RC_LIMIT : RC_OK;
 }
 
@@ -266,8 +269,13 @@ static enum rc set_annotations(struct evaluating *e, const struct template_data 
 	return e->cx->arena->exhausted ? RC_LIMIT : RC_OK;
 }
 
+struct overlay {
+	struct label *v; /* room for all of the rule's labels and two */
+	size_t n;        /* kept from element to element where it is constant */
+};
+
 static enum rc make_element(struct evaluating *e, const struct promql_series *series,
-			    struct label *over, struct verdict_element *out)
+			    struct overlay *over, struct verdict_element *out)
 {
 	const struct evaluator *evaluator = e->evaluator;
 	struct template_data data = {.labels = &series->labels,
@@ -277,12 +285,9 @@ static enum rc make_element(struct evaluating *e, const struct promql_series *se
 				     .at_ms = e->at.ms,
 				     .query = query_of_template,
 				     .context = e};
-	struct labels nameless;
-	size_t over_count;
-	TRY(label_values(e, &data, over, &over_count));
-	const struct label no_name = {LABELS_NAME, STR("")};
-	TRY(merge(e->cx, &series->labels, &no_name, 1, &nameless));
-	TRY(merge(e->cx, &nameless, over, over_count, &out->labels));
+	if (over->n == 0 || !e->rule->labels_constant)
+		TRY(label_values(e, &data, over->v, &over->n));
+	TRY(merge(e->cx, &series->labels, over->v, over->n, &out->labels));
 	TRY(set_priority(e, &out->labels));
 	out->value = data.value;
 	out->hash = labels_hash(&out->labels);
@@ -294,12 +299,12 @@ static enum rc make_elements(struct evaluating *e, const struct promql_result *r
 			     struct verdict *verdict)
 {
 	struct verdict_element *elements = cx_array(e->cx, result->series_count, sizeof(*elements));
-	struct label *over = cx_array(e->cx, e->rule->labels.n + 1, sizeof(*over));
-	if (elements == NULL || over == NULL)
+	struct overlay over = {.v = cx_array(e->cx, e->rule->labels.n + 2, sizeof(*over.v))};
+	if (elements == NULL || over.v == NULL)
 		return RC_LIMIT;
 	for (size_t i = 0; i < result->series_count; i++)
 		if (is_operated(e, &result->series[i].labels))
-			TRY(make_element(e, &result->series[i], over,
+			TRY(make_element(e, &result->series[i], &over,
 					 &elements[verdict->element_count++]));
 	verdict->elements = elements;
 	return RC_OK;

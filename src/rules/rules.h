@@ -27,6 +27,7 @@ struct rules_rule {
 	/* compiled */
 	struct promql_expr *query;
 	struct template **label_templates, **annotation_templates; /* as labels and annotations */
+	bool labels_constant;                                      /* no template among them */
 	/* the annotations follow from the series' labels alone; from those and the value */
 	bool annotations_of_labels, annotations_of_value;
 };

@@ -125,6 +125,9 @@ enum rc rules_set_compile(struct cx *cx, struct rules_set *set, struct rules_rul
 	TRY(compile_templates(cx, set, rule, &rule->labels, &rule->label_templates, wrong));
 	TRY(compile_templates(cx, set, rule, &rule->annotations, &rule->annotation_templates,
 			      wrong));
+	rule->labels_constant = true;
+	for (size_t i = 0; i < rule->labels.n; i++)
+		rule->labels_constant &= rules_template_is_constant(rule->label_templates[i]);
 	rule->annotations_of_labels = rule->annotations_of_value = true;
 	for (size_t i = 0; i < rule->annotations.n; i++) {
 		const struct template *t = rule->annotation_templates[i];
@@ -176,7 +179,10 @@ enum rc rules_set_add_plan(struct cx *cx, struct rules_set *set, struct plan *pl
 	set->plan = plan_ref(plan);
 	for (size_t g = 0; g < plan->rule_group_count; g++) {
 		const struct rule_group *from = &plan->rule_groups[g];
-		struct rules_group *group = vec_add(&set->cx, &set->groups);
+		struct rules_group *group =
+			from->rule_count == 0 ? NULL : vec_add(&set->cx, &set->groups);
+		if (from->rule_count == 0)
+			continue;
 		if (group == NULL)
 			return RC_LIMIT;
 		*group = (struct rules_group){.file = str_of(plan->document_path),
