@@ -25,11 +25,12 @@ static void print_diagnostics(const struct diagnostics *diagnostics)
 
 /* ---- what serve runs ---- */
 
-/* With its slash; NULL: the working directory. */
+/* NULL: the working directory. */
 static char *folder_of(struct cx *cx, const char *path)
 {
 	const char *slash = path == NULL ? NULL : strrchr(path, '/');
-	return slash == NULL ? NULL : cx_printf(cx, "%.*s", (int)(slash - path + 1), path);
+	return slash == NULL ? NULL
+			     : cx_printf(cx, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
 static enum rc fill_set(struct cx *cx, struct rules_set *set, struct plan *plan,

@@ -413,7 +413,7 @@ static void fail(struct evaluating *e, struct rule_outcome *out, const char *mes
 	out->error = cx_printf(e->keeping, "%s", message);
 	if (out->error == NULL)
 		out->error = "out of memory";
-	if (!out->step.failed && e->rule->kind == RULE_ALERTING) {
+	if (!out->step.failed) {
 		out->step.at = e->at;
 		out->step.failed = true;
 		out->step.failure = str_of(out->error);

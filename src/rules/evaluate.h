@@ -18,14 +18,14 @@ struct evaluator {
 /* A rule under evaluation: one evaluation at a time. */
 struct rule_state {
 	const struct rules_rule *rule;
-	struct verdict_rule *alerts;  /* alerting */
+	struct verdict_rule *alerts;  /* of recording rules: that they fail */
 	struct recorded_set recorded; /* recording */
 	bool is_known; /* evaluated before by this text: what an alert says may be kept */
 };
 
 struct rule_outcome {
 	const char *error;        /* NULL: well */
-	struct verdict_step step; /* alerting: for verdicts.take, on the loop */
+	struct verdict_step step; /* for verdicts.take, on the loop */
 };
 
 /* `cx` is scratch, rewound by the caller; the outcome lives in `keeping`. Any thread. */

@@ -132,8 +132,7 @@ static void take_outcome(struct cx *cx, struct live_group *g, size_t i)
 	free(rule->last_error);
 	rule->last_error =
 		outcome->error == NULL ? NULL : heap_copy(outcome->error, strlen(outcome->error));
-	if (rule->state.alerts != NULL &&
-	    rules->options.verdicts.take(rule->state.alerts, cx, &outcome->step) != RC_OK)
+	if (rules->options.verdicts.take(rule->state.alerts, cx, &outcome->step) != RC_OK)
 		log_failure(cx, "an alert's change is not recorded");
 	cx_clear(cx);
 	arena_rewind(cx->arena, mark);
@@ -227,9 +226,7 @@ static void open_rule(struct rules *rules, struct live_rule *rule, const struct 
 {
 	struct verdict_rule_options options = {from->id, from->hold, from->keep_firing, interval};
 	rule->state.rule = from;
-	if (from->kind == RULE_ALERTING)
-		rule->state.alerts =
-			rules->options.verdicts.open(rules->options.verdicts.self, &options);
+	rule->state.alerts = rules->options.verdicts.open(rules->options.verdicts.self, &options);
 	if (before == NULL)
 		return;
 	rule->state.recorded = before->state.recorded;
@@ -266,8 +263,7 @@ static void close_group(struct live_group *g)
 	loop_timer_cancel(loop_of(rules), &g->timer);
 	for (size_t i = 0; i < g->group->rule_count; i++) {
 		struct live_rule *rule = &g->list[i];
-		if (rule->state.alerts != NULL)
-			rules->options.verdicts.close(&rule->state.alerts);
+		rules->options.verdicts.close(&rule->state.alerts);
 		rules_recorded_release(&rule->state.recorded);
 		free(rule->last_error);
 	}

@@ -616,7 +616,9 @@ static enum rc load_rules(struct suite *s)
 					    .external_labels = s->t->external_labels,
 					    .external_url = cx_str(s->cx, s->t->external_url).p};
 	const char *path = s->f->file.path, *slash = strrchr(path, '/');
-	char *folder = slash == NULL ? NULL : cx_printf(cx, "%.*s", (int)(slash - path + 1), path);
+	char *folder = slash == NULL ? NULL
+				     : cx_printf(cx, "%.*s",
+						 slash == path ? 1 : (int)(slash - path), path);
 	enum rc rc = rules_set_new(cx, &options, &s->set);
 	if (rc == RC_OK)
 		rc = rules_set_add_globs(cx, s->set, folder, s->f->rule_files,
