@@ -34,6 +34,7 @@ struct self {
 	struct ledger_stats ledger;
 	struct notify_stats notify;
 	double cpu_s, resident_bytes, started_s;
+	struct rules_stats rules;
 };
 
 static double resident_bytes(void)
@@ -84,6 +85,12 @@ static double resident_bytes(void)
 	  (double)s.ledger.failures)                                                               \
 	M("backline_ledger_reserve_used", "gauge", "1 while the ledger's reserve is given up.",    \
 	  s.ledger.reserve_used ? 1 : 0)                                                           \
+	M("backline_rule_evaluations_total", "counter", "Evaluations of rules.",                   \
+	  (double)s.rules.evaluations)                                                             \
+	M("backline_rule_failures_total", "counter", "Evaluations of rules that failed.",          \
+	  (double)s.rules.failures)                                                                \
+	M("backline_rule_groups_skipped_total", "counter",                                         \
+	  "Evaluations of groups left out: the last one was under way.", (double)s.rules.skipped)  \
 	M("backline_pages_open", "gauge", "Pages that are not resolved.",                          \
 	  (double)s.notify.open_pages)                                                             \
 	M("backline_deliveries_total", "counter", "Deliveries that went through.",                 \
@@ -111,6 +118,7 @@ void web_metrics(struct web *web, struct buf *out)
 	loop_stats(web->options.loop, &s.loop);
 	ledger_stats(web->options.ledger, &s.ledger);
 	notify_stats(web->options.notify, &s.notify);
+	rules_stats(web->options.rules, &s.rules);
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
 		s.cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 			  (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
