@@ -244,6 +244,12 @@ def script_cases(where, path):
 
 
 @suite
+def clients():
+    """programs written for Prometheus, beside a real one: promtool, curl, Grafana's requests"""
+    return script_cases(test_build(), ROOT / "tests/clients/clients_test.py")
+
+
+@suite
 def docs():
     """generated pages are up to date"""
     where = test_build()
