@@ -523,6 +523,7 @@ void notify_each_page(const struct notify *notify,
 							      d->step,
 							      d->resolved,
 							      d->possible_repeat,
+							      d->released && !d->not_recorded,
 							      d->ended};
 		}
 		view.deliveries = list.v;

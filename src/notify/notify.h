@@ -75,6 +75,7 @@ struct notify_delivery_view {
 		*detail; /* target, person, detail may be NULL */
 	size_t step;
 	bool resolved, possible_repeat;
+	bool recorded; /* durable: it outlives a kill; false for the moment until its commit */
 	struct wall ended;
 };
 struct notify_page_view {

@@ -13,6 +13,7 @@ static void put_delivery(struct json *json, const struct notify_delivery_view *d
 	json_put_text(json, "detail", d->detail);
 	json_put_bool(json, "resolved", d->resolved);
 	json_put_bool(json, "possible_repeat", d->possible_repeat);
+	json_put_bool(json, "recorded", d->recorded);
 	if (d->ended.ms > 0)
 		json_put_time(json, "at", d->ended);
 	json_end_object(json);

@@ -74,7 +74,10 @@ class Watch:
         syncs = int(re.search(r"^backline_wal_syncs_total (\d+)", request(self.b.base + "/metrics")[1], re.M).group(1))
         ticks = self.b.query("max(tick)")
         for page in self.b.get("/api/ops/v1/pages")["data"]["pages"]:
-            self.pages[page["id"]] = page
+            # until its commit a delivery is not sent either: what a kill takes then is begun anew
+            page["deliveries"] = [d for d in page["deliveries"] if d["recorded"]]
+            if page["deliveries"]:
+                self.pages[page["id"]] = page
         # a value that a query showed is committed; the second group sync after it has covered it
         self.must_survive = max([self.must_survive] + [value for value, then in self.seen if syncs >= then + 2])
         if ticks:
