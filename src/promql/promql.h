@@ -28,6 +28,10 @@ enum rc promql_matchers(const struct promql_expr *expr, struct matcher **out,
 			size_t *count) NODISCARD;
 
 bool promql_has_selectors(const struct promql_expr *expr);
+/* The matchers of one selector after the other, wherever it stands: start with *at NULL; false
+ * after the last. */
+bool promql_next_selector(const struct promql_expr *expr, const struct promql_expr **at,
+			  struct matcher **out, size_t *count);
 
 /* Where series come from: a tsdb, or whatever a test has. The functions have the contracts of
  * tsdb_query_*; `read` is called by several threads at once. */

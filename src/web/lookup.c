@@ -245,35 +245,3 @@ void web_parse_query(struct http_request *request, void *context)
 	promql_release(expr);
 	reply_json(request, &json);
 }
-
-/* No exemplars are stored: a good question has an empty answer. */
-void web_query_exemplars(struct http_request *request, void *context)
-{
-	struct cx *cx = http_request_cx(request);
-	struct promql_expr *expr;
-	struct buf out = BUF_INIT;
-	struct json json;
-	int64_t start_ms, end_ms;
-	(void)context;
-	enum rc rc = web_time_param(cx, request, "start", INT64_MIN / 2, &start_ms);
-	if (rc == RC_OK)
-		rc = web_time_param(cx, request, "end", INT64_MAX / 2, &end_ms);
-	if (rc == RC_OK && end_ms < start_ms)
-		rc = cx_fail(cx, RC_INVALID, "end timestamp must not be before start timestamp");
-	if (rc != RC_OK) {
-		http_reply_error(request, cx);
-		return;
-	}
-	if (!parse_query(request, false, &expr))
-		return;
-	bool selects = promql_has_selectors(expr);
-	promql_release(expr);
-	if (!selects) {
-		http_reply(request, 204, NULL, STR(""));
-		return;
-	}
-	web_query_begin(&json, &out);
-	json_array(&json);
-	json_end_array(&json);
-	reply_json(request, &json);
-}

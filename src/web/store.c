@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/units.h"
+#include "model/labels_json.h"
 #include "base/log.h"
 #include "web/inside.h"
 
@@ -13,16 +14,17 @@
 #define SHOWN_MOST 10 /* of each list, as Prometheus does */
 #define SHOWN_LIMIT 10000
 
-enum store_act { STORE_STATUS, STORE_DELETE, STORE_SNAPSHOT, STORE_COMPACT };
+enum store_act { STORE_STATUS, STORE_EXEMPLARS, STORE_DELETE, STORE_SNAPSHOT, STORE_COMPACT };
 
 struct store_job {
 	struct loop_job job;
 	struct http_request *request;
 	struct web *web;
 	enum store_act act;
-	VEC(char *) matches;
+	VEC(char *) matches; /* selectors; one query for exemplars */
 	int64_t start_ms, end_ms;
 	size_t shown;
+	bool nothing; /* asked for exemplars of no series: Prometheus answers 204 */
 	struct buf answer;
 };
 
@@ -79,6 +81,96 @@ static enum rc run_status(struct cx *cx, struct store_job *s, struct json *json)
 	return RC_OK;
 }
 
+/* ---- exemplars ---- */
+
+static int by_series_and_time(const void *a, const void *b)
+{
+	const struct tsdb_exemplar *left = a, *right = b;
+	int order = labels_compare(&left->series, &right->series);
+	if (order != 0)
+		return order;
+	return (left->exemplar.t_ms > right->exemplar.t_ms) -
+	       (left->exemplar.t_ms < right->exemplar.t_ms);
+}
+
+static void put_exemplar(struct json *json, const struct exemplar *exemplar)
+{
+	struct buf value = BUF_INIT;
+	buf_put_double(&value, exemplar->value);
+	json_object(json);
+	json_key(json, "labels");
+	labels_put_json(json, &exemplar->labels);
+	json_put_str(json, "value", buf_str(&value));
+	json_put_double(json, "timestamp", (double)exemplar->t_ms / 1000);
+	json_end_object(json);
+	buf_release(&value);
+}
+
+/* Sorted; two selectors may have found the same one. */
+static void put_exemplars(struct json *json, const struct tsdb_exemplar_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct tsdb_exemplar *one = &list->v[i], *last = i == 0 ? NULL : one - 1;
+		bool same_series = last != NULL && labels_equal(&last->series, &one->series);
+		if (same_series && last->exemplar.t_ms == one->exemplar.t_ms)
+			continue;
+		if (!same_series) {
+			if (last != NULL) {
+				json_end_array(json);
+				json_end_object(json);
+			}
+			json_object(json);
+			json_key(json, "seriesLabels");
+			labels_put_json(json, &one->series);
+			json_key(json, "exemplars");
+			json_array(json);
+		}
+		put_exemplar(json, &one->exemplar);
+	}
+	if (list->n > 0) {
+		json_end_array(json);
+		json_end_object(json);
+	}
+}
+
+static enum rc find_exemplars(struct cx *cx, struct store_job *s, const struct promql_expr *expr,
+			      struct tsdb_exemplar_list *all)
+{
+	const struct promql_expr *at = NULL;
+	struct matcher *matchers;
+	size_t count;
+	while (promql_next_selector(expr, &at, &matchers, &count)) {
+		struct tsdb_exemplar_list found;
+		TRY(tsdb_exemplars(cx, s->web->options.tsdb, matchers, count, s->start_ms,
+				   s->end_ms, &found));
+		for (size_t i = 0; i < found.n; i++) {
+			struct tsdb_exemplar *one = vec_add(cx, all);
+			if (one == NULL)
+				return RC_LIMIT;
+			*one = found.v[i];
+		}
+	}
+	if (all->n > 1)
+		qsort(all->v, all->n, sizeof(*all->v), by_series_and_time);
+	return RC_OK;
+}
+
+static enum rc run_exemplars(struct cx *cx, struct store_job *s, struct json *json)
+{
+	struct tsdb_exemplar_list all = {0};
+	struct promql_expr *expr;
+	TRY(promql_parse(cx, str_of(s->matches.v[0]), &expr));
+	s->nothing = !promql_has_selectors(expr);
+	enum rc rc = find_exemplars(cx, s, expr, &all);
+	promql_release(expr);
+	TRY(rc);
+	json_key(json, "data");
+	json_array(json);
+	put_exemplars(json, &all);
+	json_end_array(json);
+	return RC_OK;
+}
+
 static enum rc run_delete(struct cx *cx, struct store_job *s)
 {
 	for (size_t i = 0; i < s->matches.n; i++) {
@@ -118,6 +210,9 @@ static enum rc store_run(struct cx *cx, struct loop_job *job)
 	switch (s->act) {
 	case STORE_STATUS:
 		rc = run_status(cx, s, &json);
+		break;
+	case STORE_EXEMPLARS:
+		rc = run_exemplars(cx, s, &json);
 		break;
 	case STORE_DELETE:
 		rc = run_delete(cx, s);
@@ -168,7 +263,7 @@ static void store_done(struct cx *cx, struct loop_job *job, enum rc result)
 		record_erasure(cx, s);
 	if (result != RC_OK)
 		http_reply_error(s->request, cx);
-	else if (s->act == STORE_DELETE || s->act == STORE_COMPACT)
+	else if (s->act == STORE_DELETE || s->act == STORE_COMPACT || s->nothing)
 		http_reply(s->request, 204, "text/plain", STR(""));
 	else
 		http_reply_buf(s->request, 200, "application/json", &s->answer);
@@ -217,6 +312,20 @@ void web_tsdb_status(struct http_request *request, void *context)
 {
 	struct store_job *s = new_job(request, context, STORE_STATUS);
 	post(s, take_shown(http_request_cx(request), s));
+}
+
+void web_query_exemplars(struct http_request *request, void *context)
+{
+	struct store_job *s = new_job(request, context, STORE_EXEMPLARS);
+	struct cx *cx = http_request_cx(request);
+	struct str text = http_request_param(request, "query", 0);
+	enum rc rc = web_time_param(cx, request, "start", INT64_MIN / 2, &s->start_ms);
+	if (rc == RC_OK)
+		rc = web_time_param(cx, request, "end", INT64_MAX / 2, &s->end_ms);
+	if (rc == RC_OK && s->end_ms < s->start_ms)
+		rc = cx_fail(cx, RC_INVALID, "end timestamp must not be before start timestamp");
+	*vec_heap_add(&s->matches) = heap_copy(text.p == NULL ? "" : text.p, text.n);
+	post(s, rc);
 }
 
 void web_tsdb_snapshot(struct http_request *request, void *context)

@@ -13,7 +13,7 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 from harness import Backline, Process, Skip, free_port, main, request, scratch, wait_until
-from store_test import push, write_request
+from store_test import write_request
 
 END_S = int(time.time()) // 60 * 60 - 600
 START_S = END_S - 3600
@@ -35,6 +35,11 @@ def samples():
     return series
 
 
+EXEMPLARS = {(("__name__", "latency_seconds_bucket"), ("host", "h%d" % host), ("job", "api"), ("le", "0.5")): [
+    ((END_S - 120) * 1000 + 250, 0.25 + host, "t%d-a" % host), ((END_S - 60) * 1000, 0.5, "t%d-b" % host)]
+    for host in range(2)}
+
+
 class Pair:
     """Backline and Prometheus with the same samples."""
 
@@ -51,13 +56,15 @@ class Pair:
         self.prometheus = Process(["prometheus", "--config.file=%s" % (self.where / "prometheus.yml"),
                                    "--storage.tsdb.path=%s" % (self.where / "prometheus"),
                                    "--web.listen-address=127.0.0.1:%d" % self.port,
-                                   "--web.enable-remote-write-receiver", "--log.level=error"])
+                                   "--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage",
+                                   "--log.level=error"])
         self.backline.start()
         wait_until(lambda: request(self.other + "/-/ready")[0] == 200, "Prometheus is ready")
-        push(self.backline, samples())
-        status, text = request(self.other + "/api/v1/write", write_request(samples()), "POST",
-                               {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"})
-        assert status in (200, 204), text
+        body = write_request(samples(), EXEMPLARS)
+        for base in (self.ours, self.other):
+            status, text = request(base + "/api/v1/write", body, "POST",
+                                   {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"})
+            assert status in (200, 204), text
         return self
 
     def __exit__(self, *_):
@@ -101,8 +108,11 @@ def test_grafana_asks_and_is_answered_as_by_prometheus():
                  ("/api/v1/labels", {"start": START_S, "end": END_S, "match[]": ['{__name__="node_load1"}', "up"]}),
                  ("/api/v1/series", {"start": START_S, "end": END_S, "match[]": "http_requests_total"}),
                  ("/api/v1/format_query", {"query": "sum by(code)(rate(http_requests_total[5m]))"}),
-                 ("/api/v1/query_exemplars", {"query": "rate(latency_seconds_bucket[5m])", "start": START_S,
-                                              "end": END_S})]
+                 ("/api/v1/query_exemplars", {"query": "1 + 1", "start": START_S, "end": END_S}),
+                 ("/api/v1/query_exemplars", {"query": "node_load1", "start": START_S, "end": END_S})]
+        asked += [("/api/v1/query_exemplars", {"query": query, "start": START_S, "end": END_S})
+                  for query in ("histogram_quantile(0.9, sum by (le) (rate(latency_seconds_bucket[5m])))",
+                                'latency_seconds_bucket{host="h1"} / latency_seconds_bucket')]
         asked += [("/api/v1/query_range", {"query": panel, "start": "%d" % START_S, "end": "%d" % END_S, "step": step})
                   for panel in PANELS for step in ("15", "60.000", "1m")]
         asked += [("/api/v1/query", {"query": panel, "time": END_S}) for panel in PANELS]

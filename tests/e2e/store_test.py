@@ -23,13 +23,16 @@ def field(number, payload):
     return varint(number << 3 | 2) + varint(len(payload)) + payload
 
 
-def write_request(series):
-    """A remote write request of {labels: [(t_ms, value)]}, snappy's literals only."""
+def write_request(series, exemplars=None):
+    """A remote write request of {labels: [(t_ms, value)]}, snappy's literals only; {labels: [(t_ms, value, trace)]}."""
     raw = b""
     for labels, samples in series.items():
         body = b"".join(field(1, field(1, name.encode()) + field(2, value.encode())) for name, value in labels)
         for t_ms, value in samples:
             body += field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + varint(t_ms))
+        for t_ms, value, trace in (exemplars or {}).get(labels, ()):
+            body += field(3, field(1, field(1, b"trace_id") + field(2, trace.encode())) + b"\x11" +
+                          struct.pack("<d", value) + b"\x18" + varint(t_ms))
         raw += field(1, body)
     packed = varint(len(raw))
     for at in range(0, len(raw), 60):

@@ -734,6 +734,17 @@ bool promql_has_selectors(const struct promql_expr *expr)
 	return expr->selector > 0;
 }
 
+bool promql_next_selector(const struct promql_expr *expr, const struct promql_expr **at,
+			  struct matcher **out, size_t *count)
+{
+	*at = *at == NULL ? expr->next_owned : (*at)->next_owned;
+	if (*at == NULL)
+		return false;
+	*out = (*at)->matchers;
+	*count = (*at)->matcher_count;
+	return true;
+}
+
 enum rc promql_matchers(const struct promql_expr *expr, struct matcher **out, size_t *count)
 {
 	while (expr->kind == NODE_ROOT || expr->kind == NODE_PAREN)
