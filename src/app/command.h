@@ -61,6 +61,7 @@ int app_check(struct invocation *invocation);
 int app_rules_print(struct invocation *invocation);
 int app_rules_check(struct invocation *invocation);
 int app_rules_test(struct invocation *invocation);
+int app_import_prometheus(struct invocation *invocation);
 int app_completion(struct invocation *invocation);
 int app_manpage(struct invocation *invocation);
 int app_promises(struct invocation *invocation);

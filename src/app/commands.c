@@ -91,6 +91,21 @@ const struct command app_commands[] = {
 		.run = app_rules_test,
 	},
 	{
+		.name = "import prometheus",
+		.arguments = "FILE",
+		.summary = "Print a prometheus.yml as a site file; tell what has no equal",
+		.details =
+			"The site file goes to stdout, what it cannot say to stderr. Secrets are "
+			"not written:\n"
+			"references to their files, or to variables, stand in their place.\n"
+			"Exit 0 when all of it has an equal, 3 when some has none, 1 when the "
+			"file is bad.",
+		.least = 1,
+		.most = 1,
+		.options = {{0}},
+		.run = app_import_prometheus,
+	},
+	{
 		.name = "status",
 		.arguments = "",
 		.summary = "Tell how the running Backline fares",

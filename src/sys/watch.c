@@ -3,6 +3,7 @@
  * without an event here. */
 #include "sys/watch.h"
 
+#include <fnmatch.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -58,7 +59,8 @@ static void directory_event(uv_fs_event_t *event, const char *name, int events, 
 {
 	(void)events;
 	struct watch *watch = event->data;
-	if (status != 0 || (name != NULL && strcmp(name, watch->name) != 0))
+	if (status != 0 ||
+	    (name != NULL && strcmp(name, watch->name) != 0 && fnmatch(watch->name, name, 0) != 0))
 		return;
 	loop_timer_after(watch->loop, &watch->burst, (struct dur){BURST_MS});
 }
