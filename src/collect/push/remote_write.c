@@ -7,81 +7,28 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
-
-struct field {
-	uint64_t number;
-	enum wire wire;
-	uint64_t integer; /* varint and fixed */
-	struct str bytes;
-};
+#include "base/protobuf.h"
 
 static enum rc bad(struct cx *cx, const char *what)
 {
 	return cx_fail(cx, RC_INVALID, "not a remote write request: %s", what);
 }
 
-static bool cut_varint(struct str *rest, uint64_t *out)
+static inline enum rc cut_field(struct cx *cx, struct str *rest, struct protobuf_field *out)
 {
-	*out = 0;
-	for (unsigned shift = 0; shift < 64 && rest->n > 0; shift += 7) {
-		uint8_t byte = (uint8_t)rest->p[0];
-		*rest = str_skip(*rest, 1);
-		if (shift == 63 && byte > 1)
-			return false;
-		*out |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte < 0x80)
-			return true;
-	}
-	return false;
-}
-
-static bool cut_fixed(struct str *rest, size_t size, uint64_t *out)
-{
-	if (rest->n < size)
-		return false;
-	*out = 0;
-	for (size_t i = 0; i < size; i++)
-		*out |= (uint64_t)(uint8_t)rest->p[i] << (8 * i);
-	*rest = str_skip(*rest, size);
-	return true;
-}
-
-static enum rc cut_field(struct cx *cx, struct str *rest, struct field *out)
-{
-	uint64_t tag, length;
-	if (!cut_varint(rest, &tag) || tag >> 3 == 0 || tag >> 3 > 536870911)
-		return bad(cx, "a field's tag is cut");
-	out->number = tag >> 3;
-	out->wire = (enum wire)(tag & 7);
-	out->bytes = (struct str){0};
-	switch (out->wire) {
-	case WIRE_VARINT:
-		return cut_varint(rest, &out->integer) ? RC_OK : bad(cx, "a number is cut");
-	case WIRE_FIXED64:
-		return cut_fixed(rest, 8, &out->integer) ? RC_OK : bad(cx, "a number is cut");
-	case WIRE_FIXED32:
-		return cut_fixed(rest, 4, &out->integer) ? RC_OK : bad(cx, "a number is cut");
-	case WIRE_BYTES:
-		if (!cut_varint(rest, &length) || length > rest->n)
-			return bad(cx, "a length is beyond the end");
-		out->bytes = str_make(rest->p, (size_t)length);
-		*rest = str_skip(*rest, (size_t)length);
-		return RC_OK;
-	default:
-		return bad(cx, "a field has an unknown wire type");
-	}
+	const char *problem = protobuf_cut(rest, out);
+	return problem == NULL ? RC_OK : bad(cx, problem);
 }
 
 static enum rc read_label(struct cx *cx, struct str rest, struct label *out)
 {
 	*out = (struct label){STR(""), STR("")};
 	while (rest.n > 0) {
-		struct field field;
+		struct protobuf_field field;
 		TRY(cut_field(cx, &rest, &field));
 		if (field.number > 2)
 			continue;
-		if (field.wire != WIRE_BYTES)
+		if (field.wire != PROTOBUF_BYTES)
 			return bad(cx, "a label is not a text");
 		*(field.number == 1 ? &out->name : &out->value) = field.bytes;
 	}
@@ -94,11 +41,11 @@ static enum rc read_sample(struct cx *cx, struct str rest, struct sample *out)
 {
 	*out = (struct sample){0};
 	while (rest.n > 0) {
-		struct field field;
+		struct protobuf_field field;
 		TRY(cut_field(cx, &rest, &field));
 		if (field.number > 2)
 			continue;
-		if (field.wire != (field.number == 1 ? WIRE_FIXED64 : WIRE_VARINT))
+		if (field.wire != (field.number == 1 ? PROTOBUF_FIXED64 : PROTOBUF_VARINT))
 			return bad(cx, "a sample's field has the wrong type");
 		if (field.number == 1)
 			memcpy(&out->value, &field.integer, sizeof(out->value));
@@ -140,11 +87,11 @@ static enum rc make_labels(struct cx *cx, struct series *series, struct str rest
 {
 	series->count = 0;
 	while (rest.n > 0) {
-		struct field field;
+		struct protobuf_field field;
 		TRY(cut_field(cx, &rest, &field));
 		if (field.number != 1)
 			continue;
-		if (field.wire != WIRE_BYTES)
+		if (field.wire != PROTOBUF_BYTES)
 			return bad(cx, "a series' field has the wrong type");
 		if (series->count == LABELS_LIMIT)
 			return bad(cx, "a series has too many labels");
@@ -166,7 +113,7 @@ static enum rc leading_labels(struct cx *cx, struct str whole, size_t *out)
 	bool only_labels = true;
 	*out = 0;
 	while (rest.n > 0) {
-		struct field field;
+		struct protobuf_field field;
 		TRY(cut_field(cx, &rest, &field));
 		if (field.number == 1 && !only_labels) {
 			*out = 0;
@@ -227,13 +174,13 @@ static enum rc read_exemplar(struct reading *r, const struct series *series, str
 	struct exemplar exemplar = {0};
 	size_t count = 0;
 	while (rest.n > 0) {
-		struct field field;
+		struct protobuf_field field;
 		TRY(cut_field(r->cx, &rest, &field));
-		if (field.number == 1 && field.wire == WIRE_BYTES && count < LABELS_LIMIT)
+		if (field.number == 1 && field.wire == PROTOBUF_BYTES && count < LABELS_LIMIT)
 			TRY(read_label(r->cx, field.bytes, &pairs[count++]));
-		else if (field.number == 2 && field.wire == WIRE_FIXED64)
+		else if (field.number == 2 && field.wire == PROTOBUF_FIXED64)
 			memcpy(&exemplar.value, &field.integer, sizeof(exemplar.value));
-		else if (field.number == 3 && field.wire == WIRE_VARINT)
+		else if (field.number == 3 && field.wire == PROTOBUF_VARINT)
 			exemplar.t_ms = (int64_t)field.integer;
 		else if (field.number <= 3)
 			return bad(r->cx, "an exemplar's field has the wrong type");
@@ -254,12 +201,12 @@ static enum rc read_series(struct reading *r, struct str whole)
 	TRY(begin_series(r, &series, whole));
 	struct str rest = str_skip(whole, series.label_bytes);
 	while (rest.n > 0) {
-		struct field field;
+		struct protobuf_field field;
 		struct sample sample;
 		TRY(cut_field(r->cx, &rest, &field));
 		if (field.number != 2 && field.number != 3)
 			continue;
-		if (field.wire != WIRE_BYTES)
+		if (field.wire != PROTOBUF_BYTES)
 			return bad(r->cx, "a series' field has the wrong type");
 		if (field.number == 3) {
 			TRY(read_exemplar(r, &series, field.bytes));
@@ -278,15 +225,15 @@ static enum rc read_metadata(struct reading *r, struct str rest)
 	struct str metric = STR(""), help = STR(""), unit = STR("");
 	uint64_t type = 0;
 	while (rest.n > 0) {
-		struct field field;
+		struct protobuf_field field;
 		TRY(cut_field(r->cx, &rest, &field));
-		if (field.number == 1 && field.wire == WIRE_VARINT)
+		if (field.number == 1 && field.wire == PROTOBUF_VARINT)
 			type = field.integer;
-		else if (field.wire == WIRE_BYTES && field.number == 2)
+		else if (field.wire == PROTOBUF_BYTES && field.number == 2)
 			metric = field.bytes;
-		else if (field.wire == WIRE_BYTES && field.number == 4)
+		else if (field.wire == PROTOBUF_BYTES && field.number == 4)
 			help = field.bytes;
-		else if (field.wire == WIRE_BYTES && field.number == 5)
+		else if (field.wire == PROTOBUF_BYTES && field.number == 5)
 			unit = field.bytes;
 	}
 	if (str_utf8_valid(metric) && str_utf8_valid(help) && str_utf8_valid(unit))
@@ -319,11 +266,11 @@ enum rc collect_read_write(struct cx *cx, struct push_memory *memory,
 	struct str rest = STR("");
 	TRY(decompress(cx, body, &rest));
 	while (rest.n > 0) {
-		struct field field;
+		struct protobuf_field field;
 		TRY(cut_field(cx, &rest, &field));
 		if (field.number != 1 && field.number != 3)
 			continue;
-		if (field.wire != WIRE_BYTES)
+		if (field.wire != PROTOBUF_BYTES)
 			return bad(cx, "a series has the wrong type");
 		struct arena_mark mark = arena_mark(cx->arena);
 		TRY(field.number == 1 ? read_series(&r, field.bytes)
