@@ -23,6 +23,7 @@
 #include "rules/rules.h"
 #include "prometheus/prometheus.h"
 #include "promise/promise.h"
+#include "remote/remote.h"
 #include "sys/clock_socket.h"
 #include "sys/file.h"
 #include "sys/watch.h"
@@ -45,6 +46,7 @@ struct app {
 	struct plan *plan;
 	struct prometheus *prometheus; /* NULL without prometheus_path */
 	struct ledger *ledger;
+	struct remote *remote;
 	struct tsdb *tsdb;
 	struct http_client *client;
 	struct collect *collect;
@@ -269,7 +271,8 @@ static enum rc use_prometheus(struct cx *cx, struct app *app, struct prometheus 
 	if (app->prometheus != NULL)
 		prometheus_unref(&app->prometheus);
 	app->prometheus = prometheus;
-	return collect_set_prometheus(cx, app->collect, prometheus);
+	TRY(collect_set_prometheus(cx, app->collect, prometheus));
+	return remote_set_prometheus(cx, app->remote, prometheus);
 }
 
 /* ---- reload: check all, then swap ---- */
@@ -435,15 +438,22 @@ static enum rc open_store(struct cx *cx, struct app *app)
 	if (ledger_path == NULL)
 		return RC_LIMIT;
 	TRY(ledger_open(cx, app->loop, ledger_path, &app->ledger));
+	TRY(http_client_open(cx, app->loop, &app->client));
+	struct remote_options sending = {.loop = app->loop,
+					 .client = app->client,
+					 .directory = file_join(cx, app->data, "remote")};
+	if (sending.directory == NULL)
+		return RC_LIMIT;
+	TRY(remote_open(cx, &sending, &app->remote));
 	struct tsdb_options store = {.directory = file_join(cx, app->data, "metrics"),
 				     .loop = app->loop,
 				     .sync_every = {1000},
+				     .tap = remote_tap(app->remote),
 				     .state_changed = store_changed,
 				     .context = app};
 	if (store.directory == NULL)
 		return RC_LIMIT;
 	TRY(tsdb_open(cx, &store, &app->tsdb));
-	TRY(http_client_open(cx, app->loop, &app->client));
 	struct collect_options collecting = {.loop = app->loop,
 					     .client = app->client,
 					     .sink = tsdb_sink(app->tsdb),
@@ -517,6 +527,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 	struct web_options options = {.loop = app->loop,
 				      .data_path = app->data,
 				      .tsdb = app->tsdb,
+				      .remote = app->remote,
 				      .promises = app->promises,
 				      .collect = app->collect,
 				      .ledger = app->ledger,
@@ -645,6 +656,8 @@ static void close_all(struct app *app)
 		web_close(&app->web);
 	if (app->notify != NULL)
 		notify_stop(app->notify); /* before the client: others still tell it */
+	if (app->remote != NULL)
+		remote_stop(app->remote);
 	if (app->client != NULL)
 		http_client_close(&app->client); /* before collect: it is told that its calls end */
 	if (app->collect != NULL)
@@ -661,6 +674,8 @@ static void close_all(struct app *app)
 		promise_close(&app->promises);
 	if (app->tsdb != NULL)
 		tsdb_close(&app->tsdb);
+	if (app->remote != NULL)
+		remote_close(&app->remote);
 	if (app->ledger != NULL) {
 		record(app, "stop", "", "backline stopped", STR(""));
 		ledger_close(&app->ledger);

@@ -200,7 +200,7 @@ static enum rc read_secret(struct cx *cx, struct source *source)
 {
 	const struct prometheus_http *http = &source->scrape->discovery.http[source->index].http;
 	struct str text;
-	TRY(file_read(cx, collect_secret_file(http), SECRET_LIMIT_BYTES, &text));
+	TRY(file_read(cx, prometheus_secret_file(http), SECRET_LIMIT_BYTES, &text));
 	text = str_trim(text);
 	free(source->secret);
 	source->secret = heap_copy(text.p, text.n);
@@ -292,7 +292,7 @@ static enum rc ask_server(struct cx *cx, struct source *source)
 	if (seconds == NULL)
 		return RC_LIMIT;
 	headers[1] = (struct http_header){"X-Prometheus-Refresh-Interval-Seconds", seconds};
-	TRY(collect_use_http(cx, &server->http, source->secret, &call, &headers[2]));
+	TRY(prometheus_use_http(cx, &server->http, source->secret, &call, &headers[2]));
 	call.header_count += headers[2].name != NULL;
 	return http_client_call(cx, source->collect->options.client, &call, answered, source);
 }
@@ -318,7 +318,7 @@ static void start(struct cx *cx, struct source *source)
 		post(cx, source, LOOP_IO);
 	} else if (source->kind == SOURCE_DNS) {
 		post(cx, source, LOOP_OUTSIDE);
-	} else if (collect_secret_file(&source->scrape->discovery.http[source->index].http) !=
+	} else if (prometheus_secret_file(&source->scrape->discovery.http[source->index].http) !=
 		   NULL) {
 		source->secret_only = true;
 		post(cx, source, LOOP_IO);

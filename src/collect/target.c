@@ -426,7 +426,8 @@ static enum rc secret_run(struct cx *cx, struct loop_job *work)
 {
 	struct target *target = target_of(work);
 	struct str text;
-	TRY(file_read(cx, collect_secret_file(&target->scrape->http), SECRET_LIMIT_BYTES, &text));
+	TRY(file_read(cx, prometheus_secret_file(&target->scrape->http), SECRET_LIMIT_BYTES,
+		      &text));
 	text = str_trim(text);
 	char *secret = heap_copy(text.p, text.n);
 	if (target->secret != NULL && strcmp(secret, target->secret) == 0) {
@@ -486,7 +487,8 @@ static void start(struct cx *cx, struct target *target)
 		store_problem(target, target->forced_error);
 	} else if (target->job != NULL && target->job->kind == JOB_HOST) {
 		post_io(cx, target, host_run, host_done);
-	} else if (target->scrape != NULL && collect_secret_file(&target->scrape->http) != NULL) {
+	} else if (target->scrape != NULL &&
+		   prometheus_secret_file(&target->scrape->http) != NULL) {
 		post_io(cx, target, secret_run, secret_done);
 	} else {
 		start_call(cx, target);

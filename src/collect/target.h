@@ -93,10 +93,5 @@ bool collect_probe(struct cx *cx, const struct collect_job *job, const struct ht
 /* call.c: the call of a target, headers in cx->arena. */
 enum rc collect_target_call(struct cx *cx, struct target *target,
 			    struct http_repeat **out) NODISCARD;
-/* The file that holds its secret, NULL when it has none. */
-const char *collect_secret_file(const struct prometheus_http *http);
-/* Credentials and TLS of a configuration; `secret` is what the file said. */
-enum rc collect_use_http(struct cx *cx, const struct prometheus_http *http, const char *secret,
-			 struct http_call *call, struct http_header *authorization) NODISCARD;
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "prometheus/inside.h"
 
+#define REDIRECTS_LIMIT 10 /* as Go's client */
+
 struct authorization {
 	const char *type, *credentials, *credentials_file;
 };
@@ -162,4 +164,40 @@ enum rc prometheus_read_headers(struct prometheus_reader *r, const struct conf_n
 						header->name);
 	}
 	return RC_OK;
+}
+
+/* ---- using them ---- */
+
+const char *prometheus_secret_file(const struct prometheus_http *http)
+{
+	return http->password_file != NULL ? http->password_file : http->credentials_file;
+}
+
+static int tls_version(const char *name)
+{
+	return name == NULL ? 0 : 10 + (name[4] - '0'); /* "TLS12" */
+}
+
+enum rc prometheus_use_http(struct cx *cx, const struct prometheus_http *http, const char *secret,
+			    struct http_call *call, struct http_header *authorization)
+{
+	call->user = http->user;
+	call->password = http->password_file != NULL ? secret : http->password;
+	call->ca_file = http->ca_file;
+	call->cert_file = http->cert_file;
+	call->key_file = http->key_file;
+	call->tls_name = http->server_name;
+	call->tls_least = tls_version(http->min_version);
+	call->tls_most = tls_version(http->max_version);
+	call->insecure_tls = http->insecure_skip_verify;
+	call->proxy = http->proxy_url;
+	call->redirects = http->follow_redirects ? REDIRECTS_LIMIT : 0;
+	authorization->name = NULL;
+	if (http->authorization_type == NULL)
+		return RC_OK;
+	const char *credentials = http->credentials_file != NULL ? secret : http->credentials;
+	authorization->name = "Authorization";
+	authorization->value = cx_printf(cx, "%s %s", http->authorization_type,
+					 credentials == NULL ? "" : credentials);
+	return authorization->value == NULL ? RC_LIMIT : RC_OK;
 }

@@ -6,6 +6,7 @@
 #define PROMETHEUS_PROMETHEUS_H
 
 #include "model/labels.h"
+#include "sys/http_client.h"
 
 /* ---- relabelling ---- */
 
@@ -55,6 +56,13 @@ struct prometheus_http {
 	const char *proxy_url;                 /* NULL: none */
 	bool insecure_skip_verify, follow_redirects, enable_http2;
 };
+
+/* The file that holds its secret, NULL when it has none. */
+const char *prometheus_secret_file(const struct prometheus_http *http);
+/* Sets credentials, TLS, proxy and redirects of a call; `secret` is what the file said. The
+ * header's name is NULL when there is none; its value is in cx->arena. */
+enum rc prometheus_use_http(struct cx *cx, const struct prometheus_http *http, const char *secret,
+			    struct http_call *call, struct http_header *authorization) NODISCARD;
 
 struct prometheus_header {
 	const char *name, *value;

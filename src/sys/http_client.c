@@ -40,8 +40,8 @@ struct transfer {
 	enum http_address_class address_class;
 	struct buf body, head, upload;
 	size_t upload_at, limit_bytes;
-	bool too_large, refused_address, began_public;
-	bool repeats, lean;
+	bool too_large, refused_address, began_public, repeats, lean;
+	unsigned sent; /* requests, with those of redirects */
 	char tried_address[INET6_ADDRSTRLEN], tls_version[16];
 	char error[CURL_ERROR_SIZE];
 	void (*call_done)(const struct http_answer *answer, void *context);
@@ -112,6 +112,7 @@ static int before_request(void *context, char *peer, char *local, int peer_port,
 	struct transfer *transfer = context;
 	struct sockaddr_storage address;
 	(void)local, (void)peer_port, (void)local_port;
+	transfer->sent++;
 	if (!http_address_read(peer, &address))
 		return CURL_PREREQFUNC_OK; /* a local socket has none */
 	if (!is_redirected(transfer))
@@ -309,6 +310,7 @@ static void fill_answer(const struct transfer *transfer, CURLcode code, struct h
 	curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
 	answer->status = (int)status;
 	answer->redirects = (unsigned)redirects;
+	answer->repeated = transfer->sent > (unsigned)redirects + 1;
 	answer->final_url = url;
 	snprintf(answer->http_version, sizeof(answer->http_version), "%s",
 		 version == CURL_HTTP_VERSION_1_0   ? "1.0"
@@ -667,7 +669,7 @@ enum rc http_repeat_start(struct cx *cx, struct http_repeat *repeat,
 		return cx_fail(cx, RC_CANCELLED, "shutting down");
 	buf_clear(&transfer->body);
 	buf_clear(&transfer->head);
-	transfer->too_large = transfer->refused_address = false;
+	transfer->sent = transfer->too_large = transfer->refused_address = 0;
 	transfer->error[0] = '\0';
 	transfer->call_done = done;
 	transfer->context = context;

@@ -46,6 +46,9 @@ struct http_answer {
 	char error[256]; /* when not RC_OK */
 	int status;
 	unsigned redirects;
+	/* It was sent twice: a kept connection had ended without an answer, which may have been to
+	 * the first one. */
+	bool repeated;
 	struct str body;    /* decoded, of at most response_limit_bytes */
 	struct str headers; /* raw head of the last response */
 	const char *final_url;

@@ -130,6 +130,7 @@ void web_metrics(struct web *web, struct buf *out)
 	buf_putc(out, '\n');
 	METRICS(PUT)
 #undef PUT
+	remote_metrics(web->options.remote, out);
 }
 
 static void say_metrics(struct http_request *request, void *context)

@@ -10,6 +10,7 @@
 #include "notify/notify.h"
 #include "promise/promise.h"
 #include "promql/promql.h"
+#include "remote/remote.h"
 #include "rules/rules.h"
 #include "sys/http_server.h"
 #include "tsdb/tsdb.h"
@@ -23,6 +24,7 @@ struct web_options {
 	const char *data_path; /* the socket, the first link and the sessions stand there */
 	bool auth_off;         /* RC_INVALID unless the address is loopback */
 	struct tsdb *tsdb;
+	struct remote *remote;
 	struct promises *promises;
 	struct collect *collect;
 	struct ledger *ledger;
