@@ -432,7 +432,7 @@ static bool watches_itself(const struct app *app)
 	return app->prometheus_path == NULL || app->manual_path != NULL;
 }
 
-static enum rc open_store(struct cx *cx, struct app *app)
+static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *inputs)
 {
 	char *ledger_path = file_join(cx, app->data, "ledger.db");
 	if (ledger_path == NULL)
@@ -445,12 +445,22 @@ static enum rc open_store(struct cx *cx, struct app *app)
 	if (sending.directory == NULL)
 		return RC_LIMIT;
 	TRY(remote_open(cx, &sending, &app->remote));
+	const struct metrics_plan *kept = &app->plan->metrics;
 	struct tsdb_options store = {.directory = file_join(cx, app->data, "metrics"),
 				     .loop = app->loop,
-				     .sync_every = {1000},
+				     .sync_every = kept->sync_every,
+				     .retention = kept->retention,
+				     .retention_bytes = kept->retention_bytes,
+				     .out_of_order = kept->out_of_order,
+				     .series_limit = kept->series_limit,
+				     .job_series_limit = kept->job_series_limit,
 				     .tap = remote_tap(app->remote),
 				     .state_changed = store_changed,
 				     .context = app};
+	if (inputs->prometheus != NULL && inputs->prometheus->out_of_order_time_window.ms > 0)
+		store.out_of_order = inputs->prometheus->out_of_order_time_window;
+	if (inputs->prometheus != NULL && inputs->prometheus->max_exemplars > 0)
+		store.exemplar_limit = inputs->prometheus->max_exemplars;
 	if (store.directory == NULL)
 		return RC_LIMIT;
 	TRY(tsdb_open(cx, &store, &app->tsdb));
@@ -610,7 +620,7 @@ static enum rc open_parts(struct cx *cx, struct app *app, struct inputs *inputs)
 {
 	app->plan = plan_ref(inputs->plan);
 	TRY(open_clock(cx, app));
-	TRY(open_store(cx, app));
+	TRY(open_store(cx, app, inputs));
 	TRY(use_plan(cx, app, inputs));
 	if (inputs->prometheus != NULL)
 		TRY(use_prometheus(cx, app, prometheus_ref(inputs->prometheus)));

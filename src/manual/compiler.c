@@ -420,6 +420,7 @@ enum rc manual_compile(struct cx *cx, const struct manual_input *input,
 	cx_init(&c.plan_cx, &made->arena, cx->clock);
 	struct plan *plan = c.plan;
 	plan->magic = PLAN_MAGIC;
+	plan->metrics.sync_every.ms = 1000;
 	plan->generation = __atomic_add_fetch(&generations, 1, __ATOMIC_SEQ_CST);
 	plan->document_path = compiler_text(&c, str_of(input->document_path));
 	plan->site_path =

@@ -357,6 +357,13 @@ struct change_category {
 	bool needs_approval, expedited;
 };
 
+/* How the metrics are kept; 0: the store's default, but of sync_every each batch. Read at the
+ * start. */
+struct metrics_plan {
+	struct dur retention, out_of_order, sync_every;
+	uint64_t retention_bytes, series_limit, job_series_limit;
+};
+
 /* ---- the plan ---- */
 
 struct plan {
@@ -409,6 +416,7 @@ struct plan {
 	struct collect_job *jobs;
 	size_t job_count;
 	struct providers providers;
+	struct metrics_plan metrics;
 	const char **rule_files; /* Prometheus rule files: globs, from the site file's folder on */
 	size_t rule_file_count;
 };

@@ -11,7 +11,7 @@
 struct site {
 	const char *name;
 	const struct conf_node *timezone, *public_url, *contacts, *people, *oncall, *components,
-		*providers, *intervals, *rule_files;
+		*providers, *intervals, *metrics, *rule_files;
 	struct policy policy;
 };
 
@@ -29,6 +29,7 @@ static const struct conf_key site_keys[] = {
 	KEY("components", CONF_NODE, components, "what is operated, and where it is"),
 	KEY("providers", CONF_NODE, providers, "by what messages are sent"),
 	KEY("intervals", CONF_NODE, intervals, "scrape and evaluate, 15s by default"),
+	KEY("metrics", CONF_NODE, metrics, "how long and how much of the metrics is kept"),
 	KEY("rule_files", CONF_NODE, rule_files, "Prometheus rule files: a list of paths or globs"),
 	KEY("hold", CONF_NODE, policy.hold, "how long a limit must be crossed; by alert type"),
 	KEY("limits", CONF_NODE, policy.limits, "limits by metric, in place of the document's"),
@@ -657,6 +658,34 @@ static void check_timezone(struct reader *r, const struct conf_node *node)
 			       "the time zone '" STR_FMT "' is not UTC", STR_ARG(node->text));
 }
 
+static enum rc read_metrics(struct reader *r, const struct conf_node *node)
+{
+	struct metrics_plan *metrics = &r->c->plan->metrics;
+#define METRIC(name, type, field, help)                                                            \
+	{                                                                                          \
+		name, type, offsetof(struct metrics_plan, field), help, false                      \
+	}
+	const struct conf_key keys[] = {
+		METRIC("retention", CONF_DURATION, retention, "30d"),
+		METRIC("retention_size", CONF_SIZE, retention_bytes,
+		       "of blocks; no limit by default"),
+		METRIC("out_of_order", CONF_DURATION, out_of_order, "10m"),
+		METRIC("sync_every", CONF_DURATION, sync_every, "1s; 0s: each batch"),
+		METRIC("series_limit", CONF_COUNT, series_limit, "1000000, in memory"),
+		METRIC("job_series_limit", CONF_COUNT, job_series_limit, "no limit"),
+	};
+#undef METRIC
+	TRY(READ(r, node, "metrics", keys, metrics));
+	if (metrics->retention.ms != 0 && metrics->retention.ms < 3600000)
+		compiler_error(r->c, node_place(node), "The least is 1h.",
+			       "the metrics' retention is too short");
+	if (metrics->sync_every.ms > 60000)
+		compiler_error(r->c, node_place(node),
+			       "So much is lost when the machine fails: 60s at most.",
+			       "the metrics' sync_every is too long");
+	return RC_OK;
+}
+
 enum rc compiler_read_site(struct compiler *c)
 {
 	struct reader r = {.c = c, .report = {tell, c, 0}};
@@ -680,6 +709,7 @@ enum rc compiler_read_site(struct compiler *c)
 	if (c->scrape_interval.ms < 100 || c->evaluate_interval.ms < 100)
 		compiler_error(c, node_place(site.intervals), "The least is 100ms.",
 			       "an interval is too short");
+	TRY(read_metrics(&r, site.metrics));
 	compiler_policy(c, MANUAL_SITE, 0, &site.policy);
 	TRY(read_rule_files(&r, site.rule_files));
 	TRY(read_people(&r, site.people));

@@ -13,6 +13,9 @@
 #include "tsdb/store.h"
 
 #define SERIES_AT_ONCE 1000 /* rewritten under one lock */
+/* A series without samples in memory leaves it when its newest is so much older than the newest of
+ * all: by then a query at the present would not see it either. It begins anew if it must. */
+#define QUIET_MS 300000
 
 struct captured {
 	struct head_series *series;
@@ -174,8 +177,7 @@ static enum rc tidy(struct cx *cx, struct flush *f)
 	struct head *head = &tsdb->head;
 	TRY(tsdb_wal_drop_before(cx, &tsdb->wal, f->segment));
 	int64_t newest_ms = __atomic_load_n(&head->newest_ms, __ATOMIC_RELAXED);
-	size_t dropped =
-		tsdb_head_drop_quiet(head, newest_ms - head->out_of_order_ms, &tsdb->commit_lock);
+	size_t dropped = tsdb_head_drop_quiet(head, newest_ms - QUIET_MS, &tsdb->commit_lock);
 	size_t live = __atomic_load_n(&head->series_count, __ATOMIC_RELAXED);
 	pthread_rwlock_wrlock(&tsdb->commit_lock);
 	tsdb->stats.series_dropped += dropped;

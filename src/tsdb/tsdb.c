@@ -14,6 +14,7 @@
 
 /* A log shorter than this is replayed faster than a block is written. */
 #define FLUSH_AT_CLOSE_BYTES (4 << 20)
+#define CHURN_LEAST 50000 /* so many new series are worth a look at those that ended */
 #define UPKEEP_BUDGET_BYTES ((size_t)64 << 20)
 
 /* ---- the group sync, and whether there is room ---- */
@@ -201,8 +202,8 @@ static bool flush_is_due(struct tsdb *tsdb)
 	bool due = tsdb->suspect_segment != 0 || tsdb->wal.bytes >= options->log_bytes ||
 		   (head->min_ms <= head->max_ms &&
 		    (waited_ms >= options->block_span.ms || waited_ms < 0)) ||
-		   (tsdb->series_since_flush > 100000 &&
-		    tsdb->series_since_flush > head->series_count / 2);
+		   (tsdb->series_since_flush > CHURN_LEAST &&
+		    tsdb->series_since_flush > head->series_count / 3);
 	/* with no room left a block cannot be written either, but what is suspect must be */
 	if (tsdb->state != RC_OK && tsdb->suspect_segment == 0)
 		due = false;

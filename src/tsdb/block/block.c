@@ -75,10 +75,11 @@ static enum rc check_file(struct cx *cx, struct block *block)
 	    memcmp(block->map, BLOCK_MAGIC, BLOCK_MAGIC_BYTES - 1) != 0)
 		return cx_fail(cx, RC_CORRUPT, "'%s' is not a block", block->path);
 	if (block->map[BLOCK_MAGIC_BYTES - 1] != BLOCK_MAGIC[BLOCK_MAGIC_BYTES - 1]) {
+		enum rc rc = cx_fail(cx, RC_UNSUPPORTED, "version %d of block '%s' is not known",
+				     block->map[BLOCK_MAGIC_BYTES - 1], block->path);
 		cx_hint(cx, "Another version of Backline wrote it: run that one, or move the store "
 			    "aside.");
-		return cx_fail(cx, RC_UNSUPPORTED, "version %d of block '%s' is not known",
-			       block->map[BLOCK_MAGIC_BYTES - 1], block->path);
+		return rc;
 	}
 	memcpy(footer, block->map + block->length - sizeof(*footer), sizeof(*footer));
 	if (memcmp(footer->magic, BLOCK_MAGIC, BLOCK_MAGIC_BYTES) != 0 ||
@@ -88,6 +89,8 @@ static enum rc check_file(struct cx *cx, struct block *block)
 	if (footer->index_sum !=
 	    XXH3_64bits(block->map + footer->symbols_at, footer->index_end - footer->symbols_at))
 		return cx_fail(cx, RC_CORRUPT, "the index of block '%s' is damaged", block->path);
+	/* looked at once, to verify it: not kept in memory for that */
+	(void)madvise((void *)(uintptr_t)block->map, block->length, MADV_DONTNEED);
 	return RC_OK;
 }
 
@@ -164,6 +167,15 @@ static bool cut_labels(const struct block *block, struct str *rest, struct label
 	}
 	*out = (struct labels){pairs, (size_t)count};
 	return true;
+}
+
+uint64_t tsdb_block_hash(const struct block *block, uint32_t id)
+{
+	const struct block_footer *f = &block->footer;
+	uint32_t at = bytes_u32(block->map + f->series_offsets_at + (uint64_t)id * 4);
+	return at + 8ULL > f->series_offsets_at - f->series_at
+		       ? 0
+		       : bytes_u64(block->map + f->series_at + at);
 }
 
 enum rc tsdb_block_series_at(struct cx *cx, const struct block *block, uint32_t id,

@@ -79,6 +79,9 @@ struct block_series {
 enum rc tsdb_block_series_at(struct cx *cx, const struct block *block, uint32_t id,
 			     struct label *pairs, struct block_series *out) NODISCARD;
 
+/* Of the labels; 0 for an entry that is damaged. */
+uint64_t tsdb_block_hash(const struct block *block, uint32_t id);
+
 struct block_chunk {
 	int64_t min_ms, max_ms;
 	uint64_t at, length;

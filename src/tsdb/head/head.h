@@ -129,6 +129,9 @@ void tsdb_head_close_open(struct head_series *series);
 /* Forgets `from` and all that is older. */
 void tsdb_head_forget(struct head *head, struct head_series *series, struct head_chunk *from);
 
+/* What is known of the newest sample, when that lies in [from_ms, to_ms] and not in memory. */
+void tsdb_head_forget_newest(struct head_series *series, int64_t from_ms, int64_t to_ms);
+
 /* Appends up to n samples of a chunk that was noted with n; columns have room. */
 enum rc tsdb_head_decode(struct cx *cx, const struct head_chunk *chunk, size_t n, int64_t *t_ms,
 			 double *values) NODISCARD;

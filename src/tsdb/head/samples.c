@@ -194,3 +194,12 @@ void tsdb_head_forget(struct head *head, struct head_series *series, struct head
 		from = older;
 	}
 }
+
+void tsdb_head_forget_newest(struct head_series *series, int64_t from_ms, int64_t to_ms)
+{
+	if (series == NULL || series->open != NULL || series->newest_ms < from_ms ||
+	    series->newest_ms > to_ms)
+		return;
+	__atomic_store_n(&series->newest_ms, INT64_MIN, __ATOMIC_RELAXED);
+	series->logged_segment = 0;
+}

@@ -247,8 +247,10 @@ static enum rc check_limits(struct cx *cx, struct head *head, const struct label
 {
 	struct str job = labels_get(labels, STR("job"));
 	if (__atomic_load_n(&head->series_count, __ATOMIC_RELAXED) >= series_limit) {
+		enum rc rc = cx_fail(cx, RC_LIMIT, "the store holds %zu series, its limit",
+				     series_limit);
 		cx_hint(cx, "Find what makes them at /api/v1/status/tsdb, or raise the limit.");
-		return cx_fail(cx, RC_LIMIT, "the store holds %zu series, its limit", series_limit);
+		return rc;
 	}
 	if (job_limit == 0 || job.n == 0)
 		return RC_OK;

@@ -360,6 +360,9 @@ static const struct bad bads[] = {
 	 " B -->|Critical| D[Boss call]\n```\n",
 	 NULL, "the escalation of 'critical' is drawn twice"},
 	{"# M\n", "intervals: { scrape: fast }\n", "'scrape' is not a time"},
+	{"# M\n", "metrics: { retention: 5m }\n", "the metrics' retention is too short"},
+	{"# M\n", "metrics: { sync_every: 5m }\n", "the metrics' sync_every is too long"},
+	{"# M\n", "metrics: { retention_size: much }\n", "'retention_size' is not a size"},
 	{"# M\n", "site: [\n", NULL},
 	{"# M\n", "a: &x 1\nb: *x\n", NULL},
 };

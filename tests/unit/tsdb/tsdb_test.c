@@ -346,7 +346,7 @@ static void series_that_ended_leave_memory_and_file(void **state)
 	char name[32];
 	for (int i = 0; i < 3000; i++) {
 		snprintf(name, sizeof(name), "m%d", i);
-		assert_int_equal(put(tsdb, name, "x", i * 1000, i), RC_OK);
+		assert_int_equal(put(tsdb, name, "x", i * 100000, i), RC_OK);
 		if (i % 300 == 299)
 			assert_int_equal(tsdb_flush(&cx, tsdb), RC_OK);
 	}
@@ -354,7 +354,7 @@ static void series_that_ended_leave_memory_and_file(void **state)
 	assert_true(stats.series_in_head < 10);
 	assert_true(stats.series_file_bytes < 3000 * 20);
 	assert_int_equal(get(tsdb, "m17").n, 1);
-	assert_int_equal(put(tsdb, "m17", "x", 4000000, 5), RC_OK);
+	assert_int_equal(put(tsdb, "m17", "x", 400000000, 5), RC_OK);
 	assert_int_equal(get(tsdb, "m17").v[0].sample_count, 2);
 	tsdb_close(&tsdb);
 	tsdb = open_store((struct tsdb_options){0});
