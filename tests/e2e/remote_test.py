@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Remote write out, to the real things: Debian's Prometheus and VictoriaMetrics. What Backline holds,
 they hold: over failing receivers, kills of Backline and restarts of both, each sample once."""
+import atexit
 import http.client
 import http.server
 import json
@@ -152,8 +153,13 @@ def remote(url, more=""):
 def started(where, *remotes):
     config = where / "prometheus.yml"
     config.write_text("remote_write:\n" + "".join(remotes))
+    return begun(where, config)
+
+
+def begun(where, config):
     b = Backline(where, arguments=["--prometheus-config", str(config)])
     b.start()
+    atexit.register(lambda: b.kill())  # a test that fails leaves it running
     return b
 
 
@@ -270,8 +276,7 @@ def test_what_waits_outlives_a_stop_without_any_receiver():
         with scratch() as second, Prometheus(second / "p") as p:
             config = second / "prometheus.yml"
             config.write_text("remote_write:\n- name: stays\n  url: http://127.0.0.1:%d/api/v1/write\n" % port)
-            b = Backline(second, arguments=["--prometheus-config", str(config)])
-            b.start()
+            b = begun(second, config)
             with Load(b, 20) as load:
                 load.finish()
             b.kill()
