@@ -122,7 +122,7 @@ def unit():
 def thread():
     """the threaded parts under the thread sanitizer"""
     where = build("thread", "-Db_sanitize=thread", "-Dtest_hooks=true")
-    return run_units(where, lambda name: name.split("_")[0] in ("sys", "tsdb", "ledger", "collect", "remote"))
+    return run_units(where, lambda name: name.split("_")[0] in ("sys", "tsdb", "ledger", "collect", "remote", "promql"))
 
 
 @suite

@@ -138,21 +138,30 @@ void buf_put_double_plain(struct buf *buf, double value)
 	put_plain(buf, digits, count, exponent);
 }
 
-void buf_put_double(struct buf *buf, double value)
+/* Without an exponent for what is at least 10^least and below 10^most. */
+static void put_between(struct buf *buf, double value, int least, int most)
 {
 	char digits[DOUBLE_DIGITS];
-	int exponent;
-	if (put_special(buf, value))
-		return;
-	int count = double_digits(value, digits, &exponent);
+	int exponent, count = double_digits(value, digits, &exponent);
+	bool plain = value == 0 || (exponent >= least && exponent < most);
 	if (signbit(value))
 		buf_putc(buf, '-');
-	if (exponent >= -6 && exponent < 21) {
-		put_plain(buf, digits, count, exponent);
-		return;
-	}
-	put_plain(buf, digits, count, 0);
-	buf_printf(buf, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+	put_plain(buf, digits, count, plain ? exponent : 0);
+	if (!plain)
+		buf_printf(buf, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+}
+
+void buf_put_double(struct buf *buf, double value)
+{
+	if (!put_special(buf, value))
+		put_between(buf, value, -6, 21);
+}
+
+void buf_put_double_go(struct buf *buf, double value)
+{
+	bool special = !isfinite(value) || fabs(value) < 1e6;
+	if (!special || !put_special(buf, value))
+		put_between(buf, value, -4, 6);
 }
 
 void buf_put_html(struct buf *buf, struct str s)

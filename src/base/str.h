@@ -93,8 +93,10 @@ void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Shortest that reads back; NaN, +Inf, -Inf; 1e+21 and 1e-07 with an exponent. */
 void buf_put_double(struct buf *buf, double value);
 void buf_put_double_plain(struct buf *buf, double value); /* never an exponent */
-void buf_put_html(struct buf *buf, struct str s);         /* escapes & < > " ' */
-void buf_put_url(struct buf *buf, struct str s);          /* percent-encodes all but unreserved */
+/* As Go prints: with an exponent below 0.0001 and from 1e+06 on. */
+void buf_put_double_go(struct buf *buf, double value);
+void buf_put_html(struct buf *buf, struct str s); /* escapes & < > " ' */
+void buf_put_url(struct buf *buf, struct str s);  /* percent-encodes all but unreserved */
 struct str buf_str(const struct buf *buf);
 /* Give the bytes away (free() them); the buf is empty afterwards. Never NULL. */
 char *buf_take(struct buf *buf, size_t *length);

@@ -17,6 +17,8 @@ void promql_release(struct promql_expr *expr);
 /* Prometheus' canonical text; parsing it gives the same expression. */
 void promql_print(struct buf *out, const struct promql_expr *expr);
 
+/* Split into lines where it is long. */
+void promql_print_pretty(struct buf *out, const struct promql_expr *expr);
 /* The tree as JSON, as Prometheus' /api/v1/parse_query gives it. */
 void promql_print_tree(struct json *json, const struct promql_expr *expr);
 

@@ -1,9 +1,7 @@
 /* /federate: the newest sample of each selected series in the text format, for another Prometheus
  * to scrape. */
-#include <math.h>
 #include <stdlib.h>
 
-#include "base/double.h"
 #include "web/query.h"
 
 #define LOOKBACK_MS 300000
@@ -49,21 +47,6 @@ static enum rc find(struct cx *cx, struct query_job *q, const struct selector *s
 	return RC_OK;
 }
 
-/* As Go's 'g' writes them: 100000, 1e+06, 0.0001, 1e-05. */
-static void put_number(struct buf *out, double value)
-{
-	char digits[DOUBLE_DIGITS];
-	int exponent = 0, count = isfinite(value) ? double_digits(value, digits, &exponent) : 0;
-	if (count == 0 || (exponent >= -4 && exponent < 6) || value == 0) {
-		buf_put_double_plain(out, value == 0 ? 0 : value);
-		return;
-	}
-	buf_printf(out, "%s%c", signbit(value) ? "-" : "", digits[0]);
-	if (count > 1)
-		buf_printf(out, ".%.*s", count - 1, digits + 1);
-	buf_printf(out, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
-}
-
 static void put_value(struct buf *out, struct str value)
 {
 	for (size_t i = 0; i < value.n; i++) {
@@ -96,7 +79,7 @@ static void put_line(struct buf *out, const struct federated *sample)
 	if (!has_instance)
 		buf_puts(out, first ? "{instance=\"\"" : ",instance=\"\"");
 	buf_puts(out, "} ");
-	put_number(out, sample->value);
+	buf_put_double_go(out, sample->value == 0 ? 0 : sample->value); /* -0 too is 0 */
 	buf_printf(out, " %lld\n", (long long)sample->t_ms);
 }
 

@@ -223,7 +223,7 @@ void web_format_query(struct http_request *request, void *context)
 	(void)context;
 	if (!parse_query(request, true, &expr))
 		return;
-	promql_print(&text, expr);
+	promql_print_pretty(&text, expr);
 	promql_release(expr);
 	web_query_begin(&json, &out);
 	json_string(&json, buf_str(&text));

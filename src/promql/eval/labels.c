@@ -1,6 +1,8 @@
 /* Label sets by hash: grouping, matching, equality. */
 #include "promql/eval/labels.h"
 
+#include "promql/parse/runes.h"
+
 enum rc promql_drop_name(struct cx *cx, const struct labels *labels, struct labels *out)
 {
 	*out = *labels;
@@ -117,19 +119,14 @@ size_t promql_index_find(const struct labels_index *index, const struct labels *
 	return slot_of(index, labels, hash_of(&index->projection, labels))->number - 1;
 }
 
-static void put_quoted(struct buf *out, struct str s)
-{
-	struct matcher quoted = {MATCH_EQUAL, STR(""), s, NULL};
-	matcher_print(out, &quoted);
-}
-
 void promql_put_labels(struct buf *out, const struct labels *labels)
 {
 	buf_putc(out, '{');
 	for (size_t i = 0; i < labels->n; i++) {
 		buf_puts(out, i == 0 ? "" : ", ");
 		buf_put_str(out, labels->v[i].name);
-		put_quoted(out, labels->v[i].value);
+		buf_putc(out, '=');
+		promql_put_quoted(out, labels->v[i].value, SIZE_MAX);
 	}
 	buf_putc(out, '}');
 }

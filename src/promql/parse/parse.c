@@ -548,6 +548,10 @@ static enum rc parse_unary(struct parser *p, struct promql_expr **out)
 	TRY(parse_expr(p, PRECEDENCE_POWER, &node->left));
 	p->depth--;
 	node->type = node->left->type;
+	if (node->left->kind == NODE_NUMBER) { /* the sign is the number's */
+		node->kind = NODE_NUMBER;
+		node->number = node->minus ? -node->left->number : node->left->number;
+	}
 	return RC_OK;
 }
 

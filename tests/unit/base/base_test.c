@@ -264,6 +264,47 @@ static void buffers_keep_to_their_limit(void **state)
 	buf_release(&html);
 }
 
+static void doubles_print_shortest_in_each_style(void **state)
+{
+	static const struct {
+		double value;
+		const char *api, *plain, *go;
+	} cases[] = {{0, "0", "0", "0"},
+		     {-0.0, "-0", "-0", "-0"},
+		     {1, "1", "1", "1"},
+		     {0.1, "0.1", "0.1", "0.1"},
+		     {-1.5, "-1.5", "-1.5", "-1.5"},
+		     {123456, "123456", "123456", "123456"},
+		     {1e6, "1000000", "1000000", "1e+06"},
+		     {1234567.25, "1234567.25", "1234567.25", "1.23456725e+06"},
+		     {1e20, "100000000000000000000", "100000000000000000000", "1e+20"},
+		     {1e21, "1e+21", "1000000000000000000000", "1e+21"},
+		     {0.0001, "0.0001", "0.0001", "0.0001"},
+		     {0.00001, "0.00001", "0.00001", "1e-05"},
+		     {1e-6, "0.000001", "0.000001", "1e-06"},
+		     {1.5e-7, "1.5e-07", "0.00000015", "1.5e-07"},
+		     {1.7976931348623157e308, "1.7976931348623157e+308", NULL,
+		      "1.7976931348623157e+308"},
+		     {5e-324, "5e-324", NULL, "5e-324"},
+		     {(double)INFINITY, "+Inf", "+Inf", "+Inf"},
+		     {-(double)INFINITY, "-Inf", "-Inf", "-Inf"},
+		     {(double)NAN, "NaN", "NaN", "NaN"}};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf out = BUF_INIT;
+		buf_put_double(&out, cases[i].value);
+		assert_string_equal(out.data, cases[i].api);
+		buf_clear(&out);
+		buf_put_double_plain(&out, cases[i].value);
+		if (cases[i].plain != NULL)
+			assert_string_equal(out.data, cases[i].plain);
+		buf_clear(&out);
+		buf_put_double_go(&out, cases[i].value);
+		assert_string_equal(out.data, cases[i].go);
+		buf_release(&out);
+	}
+}
+
 static void regex_follows_promql_anchoring(void **state)
 {
 	(void)state;
@@ -271,6 +312,9 @@ static void regex_follows_promql_anchoring(void **state)
 	assert_int_equal(regex_compile(&cx, STR("api|web"), true, &regex), RC_OK);
 	assert_true(regex_match(regex, STR("web")));
 	assert_false(regex_match(regex, STR("webs")));
+	regex_free(regex);
+	assert_int_equal(regex_compile(&cx, STR("a.b"), true, &regex), RC_OK);
+	assert_false(regex_match(regex, STR("a\nb"))); /* as Prometheus 2 */
 	regex_free(regex);
 	assert_int_equal(regex_compile(&cx, STR("(a"), true, &regex), RC_INVALID);
 	assert_int_equal(regex_compile(&cx, STR("(.*):(?P<port>\\d+)"), true, &regex), RC_OK);
@@ -298,6 +342,7 @@ int main(void)
 		CASE(virtual_clock_turns_both_times),
 		CASE(json_is_escaped_and_repaired),
 		CASE(buffers_keep_to_their_limit),
+		CASE(doubles_print_shortest_in_each_style),
 		CASE(regex_follows_promql_anchoring),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

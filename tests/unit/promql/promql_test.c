@@ -151,6 +151,64 @@ static const struct {
 	 "size{job=\"a\", k=\"xa\"}=5"},
 	{"count_values(\"v\", size)", "{v=\"5\"}=1 {v=\"7\"}=1"},
 	{"scalar(size{job=\"a\"}) + time()", "305"},
+	{"clamp(vector(NaN), 0, 1)", "{}=NaN"},
+	{"clamp(vector(5), 2, 1)", ""},
+	{"clamp_min(vector(NaN), 3)", "{}=NaN"},
+	{"round(vector(2.5))", "{}=3"},
+	{"round(vector(-2.5))", "{}=-2"},
+	{"round(vector(5), NaN)", "{}=NaN"},
+	{"size atan2 0", "size{job=\"a\"}=1.5707963267948966 size{job=\"b\"}=1.5707963267948966"},
+	{"size == size", "size{job=\"a\"}=5 size{job=\"b\"}=7"},
+	{"size == ignoring (__name__) size", "{job=\"a\"}=5 {job=\"b\"}=7"},
+	{"bottomk(1, size * 0)", "{job=\"a\"}=0"},
+	{"topk(-1, size)", ""},
+	{"count_values without (job) (\"v\", size * 1e21)",
+	 "{v=\"5000000000000000000000\"}=1 {v=\"7000000000000000000000\"}=1"},
+	{"absent(nothing{a!=\"x\", a=\"y\", b=\"z\", b=\"q\"})", "{a=\"y\"}=1"},
+	{"absent_over_time(nothing[5m:1m])", "{}=1"},
+	{"sum_over_time(size[1m:30s] offset 30s)", "{job=\"a\"}=15 {job=\"b\"}=21"},
+	{"sum(size) by (nothing) / 0", "{}=+Inf"},
+	{"year(vector(-1))", "{}=1969"},
+	{"day_of_week(vector(0))", "{}=4"},
+	{"days_in_month(vector(951782400))", "{}=29"},
+	{"hour(vector(-0.5))", "{}=0"}, /* cut, not rounded down */
+	{"010 + 0x10", "24"},
+	{"max_over_time(hits{job=\"a\"}[1m] @ 120)", "{job=\"a\"}=40"},
+	{"timestamp(hits{job=\"a\"} offset 45s)", "{job=\"a\"}=240"},
+	{"timestamp(sum(hits))", "{}=300"},
+	{"sort_desc(size)", "size{job=\"b\"}=7 size{job=\"a\"}=5"},
+};
+
+/* What fails while it runs, as Prometheus says it. */
+static const struct {
+	const char *query, *message;
+} failures[] = {
+	{"rate({job=\"a\"}[5m])", "vector cannot contain metrics with the same labelset"},
+	{"abs({job=\"a\"})", "vector cannot contain metrics with the same labelset"},
+	{"size + on () size",
+	 "found duplicate series for the match group {} on the right hand-side of the operation: "
+	 "[{__name__=\"size\", job=\"b\"}, {__name__=\"size\", job=\"a\"}];many-to-many matching "
+	 "not "
+	 "allowed: matching labels must be unique on one side"},
+	{"size + on () vector(1)", "multiple matches for labels: many-to-one matching must be "
+				   "explicit (group_left/group_right)"},
+	{"label_join(size, \"job\", \"\", \"nothing\") * on () group_left (job) vector(1)",
+	 "vector cannot contain metrics with the same labelset"},
+	{"size * on () group_left (job) vector(1)",
+	 "multiple matches for labels: grouping labels must ensure unique matches"},
+	{"topk(NaN, size)", "Scalar value NaN overflows int64"},
+	{"topk(1e20, size)", "Scalar value 1e+20 overflows int64"},
+	{"count_values(\"a-b\", size)", "invalid label name \"a-b\""},
+	{"label_replace(size, \"a-b\", \"\", \"job\", \"\")",
+	 "invalid destination label name in label_replace(): a-b"},
+	{"label_replace(size, \"a\", \"\", \"job\", \"(\")",
+	 "invalid regular expression in label_replace(): ("},
+	{"label_join(size, \"a\", \"\", \"b-c\")",
+	 "invalid source label name in label_join(): b-c"},
+	{"holt_winters(size[5m], 0.5, 2)",
+	 "invalid trend factor. Expected: 0 < tf < 1, got: 2.000000"},
+	{"size[100y:1ms]",
+	 "query processing would load too many samples into memory in query execution"},
 };
 
 static void queries_give_prometheus_answers(void **state)
@@ -164,6 +222,7 @@ static void queries_give_prometheus_answers(void **state)
 			fail_msg("%s: %s", cases[i].query, cx.err.message);
 		if (promql_instant(&cx, &source, expr, 300000, &result) != RC_OK)
 			fail_msg("%s: %s", cases[i].query, cx.err.message);
+		buf_puts(&text, "");
 		describe(&text, &result);
 		if (!str_eq(buf_str(&text), str_of(cases[i].answer)))
 			fail_msg("%s\n  gives %s\n  wants %s", cases[i].query, text.data,
@@ -171,6 +230,81 @@ static void queries_give_prometheus_answers(void **state)
 		buf_release(&text);
 		promql_release(expr);
 	}
+}
+
+static void failures_are_told_as_prometheus_tells_them(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+		struct promql_result result;
+		struct promql_expr *expr;
+		assert_int_equal(promql_parse(&cx, str_of(failures[i].query), &expr), RC_OK);
+		enum rc rc = promql_instant(&cx, &source, expr, 300000, &result);
+		if (rc == RC_OK || strcmp(cx.err.message, failures[i].message) != 0)
+			fail_msg("%s\n  gives %s\n  wants %s", failures[i].query,
+				 rc == RC_OK ? "an answer" : cx.err.message, failures[i].message);
+		promql_release(expr);
+	}
+}
+
+static void a_query_past_its_deadline_is_out_of_time(void **state)
+{
+	struct promql_result result;
+	struct promql_expr *expr;
+	(void)state;
+	assert_int_equal(promql_parse(&cx, STR("sum(rate(hits[5m]))"), &expr), RC_OK);
+	cx.deadline = (struct mono){1};
+	assert_int_equal(promql_range(&cx, &source, expr, 0, 300000, 30000, &result), RC_TIMEOUT);
+	assert_string_equal(cx.err.message, "query timed out in expression evaluation");
+	promql_release(expr);
+}
+
+/* A step that looks at a sample counts it; a subquery's own do not count again. */
+static void samples_are_counted_as_prometheus_counts_them(void **state)
+{
+	static const struct {
+		const char *query;
+		uint64_t samples;
+	} counts[] = {{"size", 2},
+		      {"hits[2m]", 10},
+		      {"sum(rate(hits[1m]))", 6},
+		      {"max_over_time(sum(size)[1m:30s])", 3},
+		      {"size + size", 4}};
+	(void)state;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		uint64_t samples = 0;
+		struct promql_source counting = source;
+		struct promql_result result;
+		struct promql_expr *expr;
+		counting.samples = &samples;
+		assert_int_equal(promql_parse(&cx, str_of(counts[i].query), &expr), RC_OK);
+		assert_int_equal(promql_instant(&cx, &counting, expr, 300000, &result), RC_OK);
+		assert_int_equal(samples, counts[i].samples);
+		promql_release(expr);
+	}
+}
+
+/* Each operator is a level of the tree, and the tree is walked by recursion. */
+static void deep_and_long_queries_are_refused(void **state)
+{
+	struct buf text = BUF_INIT;
+	struct promql_expr *expr;
+	(void)state;
+	for (int i = 0; i < 3000; i++)
+		buf_puts(&text, "1+");
+	buf_puts(&text, "1");
+	assert_int_equal(promql_parse(&cx, buf_str(&text), &expr), RC_INVALID);
+	assert_non_null(strstr(cx.err.message, "more than 2000 operators"));
+	buf_clear(&text);
+	for (int i = 0; i < 1000; i++)
+		buf_puts(&text, "(");
+	assert_int_equal(promql_parse(&cx, buf_str(&text), &expr), RC_INVALID);
+	assert_non_null(strstr(cx.err.message, "nested too deep"));
+	while (text.length < 1 << 20)
+		buf_puts(&text, "x + ");
+	assert_int_equal(promql_parse(&cx, buf_str(&text), &expr), RC_INVALID);
+	assert_non_null(strstr(cx.err.message, "too long"));
+	buf_release(&text);
 }
 
 /* What is printed parses to what prints the same. */
@@ -212,6 +346,10 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(queries_give_prometheus_answers),
+		CASE(failures_are_told_as_prometheus_tells_them),
+		CASE(a_query_past_its_deadline_is_out_of_time),
+		CASE(samples_are_counted_as_prometheus_counts_them),
+		CASE(deep_and_long_queries_are_refused),
 		CASE(printing_is_a_fixed_point),
 		CASE(a_range_is_evaluated_step_by_step),
 	};

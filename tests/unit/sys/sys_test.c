@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "sys/file.h"
 #include "sys/http_client.h"
@@ -121,6 +122,100 @@ static void jobs_complete_on_the_loop_and_may_be_posted_again(void **state)
 	assert_int_equal(job.ran, 3);
 	assert_int_equal(job.done, 3);
 	loop_close(&loop);
+}
+
+/* ---- work that is shared ---- */
+
+#define SHARED 20000
+
+struct shared {
+	struct loop_job job;
+	unsigned char done[SHARED]; /* times, by number; each hand writes its own pieces */
+	size_t by_hand[LOOP_HANDS];
+	struct shared *inner; /* begun from within, while all are busy */
+};
+
+static void work_off(void *context, unsigned hand, size_t from, size_t to)
+{
+	struct shared *shared = context;
+	assert_true(hand < LOOP_HANDS && from < to && to <= SHARED);
+	for (size_t i = from; i < to; i++)
+		shared->done[i]++;
+	shared->by_hand[hand] += to - from;
+	if (shared->inner != NULL && from == 0)
+		loop_share(loop, SHARED, 7, work_off, shared->inner);
+}
+
+static void assert_each_once(const struct shared *shared)
+{
+	size_t sum = 0;
+	for (size_t i = 0; i < SHARED; i++)
+		assert_int_equal(shared->done[i], 1);
+	for (int i = 0; i < LOOP_HANDS; i++)
+		sum += shared->by_hand[i];
+	assert_int_equal(sum, SHARED);
+}
+
+static enum rc run_sharing(struct cx *job_cx, struct loop_job *job)
+{
+	(void)job_cx;
+	loop_share(loop, SHARED, 64, work_off, job);
+	return RC_OK;
+}
+
+static int sharing_left;
+
+static void sharing_done(struct cx *job_cx, struct loop_job *job, enum rc result)
+{
+	(void)job_cx, (void)job;
+	assert_int_equal(result, RC_OK);
+	if (--sharing_left == 0)
+		loop_stop(loop);
+}
+
+static void shared_work_is_done_once_even_when_all_workers_share(void **state)
+{
+	struct shared *jobs = heap_alloc(12 * sizeof(*jobs));
+	(void)state;
+	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+	loop_share(NULL, SHARED, 100, work_off, &jobs[8]); /* alone */
+	loop_share(loop, SHARED, 100, work_off, &jobs[9]); /* by a thread that is no worker */
+	sharing_left = 8;
+	for (int i = 0; i < 8; i++) {
+		jobs[i].job = (struct loop_job){.run = run_sharing, .done = sharing_done};
+		jobs[i].inner = i < 2 ? &jobs[10 + i] : NULL;
+		assert_int_equal(loop_post(&cx, loop, LOOP_CPU, &jobs[i].job, 4096, MONO_NEVER),
+				 RC_OK);
+	}
+	loop_run(loop);
+	for (int i = 0; i < 12; i++)
+		assert_each_once(&jobs[i]);
+	loop_close(&loop);
+	free(jobs);
+}
+
+static void bodies_are_packed_when_it_pays(void **state)
+{
+	struct buf small = BUF_INIT, large = BUF_INIT;
+	char plain[8192];
+	(void)state;
+	buf_puts(&small, "short");
+	assert_int_equal(http_pack(HTTP_GZIP, &small), HTTP_PLAIN);
+	assert_string_equal(small.data, "short");
+	for (int i = 0; i < 4096; i++)
+		buf_putc(&large, (char)('a' + i % 7));
+	assert_int_equal(http_pack(HTTP_PLAIN, &large), HTTP_PLAIN);
+	assert_int_equal(large.length, 4096);
+	assert_int_equal(http_pack(HTTP_DEFLATE, &large), HTTP_DEFLATE);
+	assert_true(large.length < 400);
+	uLongf length = sizeof(plain);
+	assert_int_equal(
+		uncompress((Bytef *)plain, &length, (const Bytef *)large.data, (uLong)large.length),
+		Z_OK);
+	assert_int_equal(length, 4096);
+	assert_int_equal(plain[4095], 'a' + 4095 % 7);
+	buf_release(&small);
+	buf_release(&large);
 }
 
 /* ---- files ---- */
@@ -596,6 +691,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(timers_fire_in_order_of_the_virtual_clock),
 		CASE(jobs_complete_on_the_loop_and_may_be_posted_again),
+		CASE(shared_work_is_done_once_even_when_all_workers_share),
+		CASE(bodies_are_packed_when_it_pays),
 		CASE(files_are_replaced_whole),
 		CASE(a_pipe_is_not_waited_for),
 		CASE(a_rename_into_place_is_seen),
