@@ -13,6 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sys/file_fault.h"
+
 static enum rc code_of_errno(void)
 {
 	switch (errno) {
@@ -92,11 +94,72 @@ enum rc file_read_regular(struct cx *cx, const char *path, size_t limit_bytes, s
 	return read_file(cx, path, limit_bytes, false, out);
 }
 
+/* ---- the steps ---- */
+
+static ssize_t act_write(const struct file_step *step)
+{
+	return write(step->fd, step->bytes, step->length);
+}
+
+static ssize_t act_sync(const struct file_step *step)
+{
+	return step->op == FILE_SYNC ? fdatasync(step->fd) : fsync(step->fd);
+}
+
+static ssize_t act_create(const struct file_step *step)
+{
+	return open(step->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | step->flags,
+		    step->mode);
+}
+
+static ssize_t act_truncate(const struct file_step *step)
+{
+	if (ftruncate(step->fd, (off_t)step->length) != 0)
+		return -1;
+	return lseek(step->fd, (off_t)step->length, SEEK_SET) < 0 ? -1 : 0;
+}
+
+static ssize_t act_rename(const struct file_step *step)
+{
+	return rename(step->path, step->to);
+}
+
+static ssize_t act_link(const struct file_step *step)
+{
+	return link(step->path, step->to);
+}
+
+static ssize_t act_unlink(const struct file_step *step)
+{
+	return remove(step->path);
+}
+
+static ssize_t act_mkdir(const struct file_step *step)
+{
+	return mkdir(step->path, step->mode);
+}
+
+static ssize_t take(const struct file_step *step)
+{
+	static ssize_t (*const acts[])(const struct file_step *) = {
+		[FILE_WRITE] = act_write,   [FILE_SYNC] = act_sync,
+		[FILE_SYNC_DIR] = act_sync, [FILE_CREATE] = act_create,
+		[FILE_RENAME] = act_rename, [FILE_UNLINK] = act_unlink,
+		[FILE_LINK] = act_link,     [FILE_TRUNCATE] = act_truncate,
+		[FILE_MKDIR] = act_mkdir};
+	int failed = file_step_before(step);
+	errno = failed;
+	ssize_t result = failed != 0 ? -1 : acts[step->op](step);
+	file_step_after(step, result);
+	return result;
+}
+
 enum rc file_write_all(struct cx *cx, int fd, const void *bytes, size_t length)
 {
 	const char *at = bytes;
 	while (length > 0) {
-		ssize_t written = write(fd, at, length);
+		ssize_t written = take(&(struct file_step){
+			.op = FILE_WRITE, .fd = fd, .bytes = at, .length = length});
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written < 0)
@@ -109,15 +172,51 @@ enum rc file_write_all(struct cx *cx, int fd, const void *bytes, size_t length)
 
 enum rc file_sync(struct cx *cx, int fd)
 {
-	if (fdatasync(fd) != 0)
+	if (take(&(struct file_step){.op = FILE_SYNC, .fd = fd}) != 0)
 		return cx_fail_os(cx, code_of_errno(), "could not sync");
 	return RC_OK;
 }
 
 enum rc file_rename(struct cx *cx, const char *from, const char *to)
 {
-	if (rename(from, to) != 0)
+	if (take(&(struct file_step){.op = FILE_RENAME, .path = from, .to = to}) != 0)
 		return cx_fail_os(cx, code_of_errno(), "could not rename '%s' to '%s'", from, to);
+	return RC_OK;
+}
+
+enum rc file_create(struct cx *cx, const char *path, int flags, mode_t mode, int *fd)
+{
+	*fd = (int)take(
+		&(struct file_step){.op = FILE_CREATE, .path = path, .flags = flags, .mode = mode});
+	if (*fd < 0)
+		return cx_fail_os(cx, code_of_errno(), "could not create '%s'", path);
+	return RC_OK;
+}
+
+enum rc file_unlink(struct cx *cx, const char *path)
+{
+	if (take(&(struct file_step){.op = FILE_UNLINK, .path = path}) != 0)
+		return cx_fail_os(cx, code_of_errno(), "could not remove '%s'", path);
+	return RC_OK;
+}
+
+void file_discard(const char *path)
+{
+	(void)take(&(struct file_step){.op = FILE_UNLINK, .path = path});
+}
+
+enum rc file_link(struct cx *cx, const char *from, const char *to)
+{
+	if (take(&(struct file_step){.op = FILE_LINK, .path = from, .to = to}) != 0)
+		return cx_fail_os(cx, code_of_errno(), "could not link '%s' to '%s'", from, to);
+	return RC_OK;
+}
+
+enum rc file_truncate(struct cx *cx, int fd, uint64_t length)
+{
+	if (take(&(struct file_step){.op = FILE_TRUNCATE, .fd = fd, .length = length}) != 0)
+		return cx_fail_os(cx, code_of_errno(), "could not cut a file to %llu bytes",
+				  (unsigned long long)length);
 	return RC_OK;
 }
 
@@ -127,7 +226,7 @@ enum rc file_sync_dir(struct cx *cx, const char *path)
 	if (fd < 0)
 		return cx_fail_os(cx, code_of_errno(), "could not open directory '%s'", path);
 	enum rc rc = RC_OK;
-	if (fsync(fd) != 0)
+	if (take(&(struct file_step){.op = FILE_SYNC_DIR, .fd = fd, .path = path}) != 0)
 		rc = cx_fail_os(cx, code_of_errno(), "could not sync directory '%s'", path);
 	close(fd);
 	return rc;
@@ -135,14 +234,13 @@ enum rc file_sync_dir(struct cx *cx, const char *path)
 
 static enum rc write_temporary(struct cx *cx, const char *temporary, struct str bytes, mode_t mode)
 {
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0)
-		return cx_fail_os(cx, code_of_errno(), "could not create '%s'", temporary);
+	int fd;
+	TRY(file_create(cx, temporary, O_TRUNC, mode, &fd));
 	enum rc rc = file_write_all(cx, fd, bytes.p, bytes.n);
 	if (rc == RC_OK && fchmod(fd, mode) != 0) /* whatever the umask was */
 		rc = cx_fail_os(cx, code_of_errno(), "could not set the mode of '%s'", temporary);
-	if (rc == RC_OK && fsync(fd) != 0)
-		rc = cx_fail_os(cx, code_of_errno(), "could not sync '%s'", temporary);
+	if (rc == RC_OK)
+		rc = file_sync(cx, fd);
 	if (close(fd) != 0 && rc == RC_OK)
 		rc = cx_fail_os(cx, code_of_errno(), "could not close '%s'", temporary);
 	return rc;
@@ -158,7 +256,7 @@ enum rc file_write_atomic(struct cx *cx, const char *path, struct str bytes, mod
 	if (rc == RC_OK)
 		rc = file_rename(cx, temporary, path);
 	if (rc != RC_OK) {
-		unlink(temporary);
+		file_discard(temporary);
 		return rc;
 	}
 	return file_sync_dir(cx, dirname(copy));
@@ -174,7 +272,8 @@ enum rc file_make_dirs(struct cx *cx, const char *path, mode_t mode)
 			continue;
 		char former = *c;
 		*c = '\0';
-		if (mkdir(copy, mode) != 0 && errno != EEXIST)
+		if (take(&(struct file_step){.op = FILE_MKDIR, .path = copy, .mode = mode}) != 0 &&
+		    errno != EEXIST)
 			return cx_fail_os(cx, code_of_errno(), "could not make directory '%s'",
 					  copy);
 		*c = former;
@@ -192,7 +291,7 @@ static int remove_one(const char *path, const struct stat *status, int flag, str
 	(void)status;
 	(void)flag;
 	(void)where;
-	return remove(path);
+	return (int)take(&(struct file_step){.op = FILE_UNLINK, .path = path});
 }
 
 enum rc file_remove_tree(struct cx *cx, const char *path)

@@ -1,4 +1,5 @@
-/* Files: whole reads with a limit, atomic and durable writes. Blocking: workers, or at start. */
+/* Files: whole reads with a limit, atomic and durable writes. Blocking: workers, or at start. Every
+ * change of the disk is a step of sys/file_fault.h, where tests make it fail. */
 #ifndef SYS_FILE_H
 #define SYS_FILE_H
 
@@ -16,6 +17,14 @@ enum rc file_write_atomic(struct cx *cx, const char *path, struct str bytes, mod
 /* Like mkdir -p. */
 enum rc file_make_dirs(struct cx *cx, const char *path, mode_t mode) NODISCARD;
 enum rc file_remove_tree(struct cx *cx, const char *path) NODISCARD;
+/* Opens to write; flags: O_EXCL or O_TRUNC. The name is durable after file_sync_dir(). */
+enum rc file_create(struct cx *cx, const char *path, int flags, mode_t mode, int *fd) NODISCARD;
+enum rc file_unlink(struct cx *cx, const char *path) NODISCARD;
+/* Removes what is worth nothing: one that stays does no harm. */
+void file_discard(const char *path);
+enum rc file_link(struct cx *cx, const char *from, const char *to) NODISCARD;
+/* Cuts the file to `length` and goes on behind it. */
+enum rc file_truncate(struct cx *cx, int fd, uint64_t length) NODISCARD;
 /* What was written to fd is on the disk, or RC_IO, RC_NO_SPACE: the kernel tells once and forgets,
  * a later success proves nothing. */
 enum rc file_sync(struct cx *cx, int fd) NODISCARD;

@@ -105,17 +105,15 @@ enum rc records_create(struct cx *cx, const char *directory, const char *prefix,
 	char *path = records_path(cx, directory, prefix, number);
 	if (path == NULL)
 		return RC_LIMIT;
-	*fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (*fd < 0)
-		return cx_fail_os(cx, errno == ENOSPC ? RC_NO_SPACE : RC_IO,
-				  "could not create '%s'", path);
+	/* what may stand there was never used: its making failed, and its removal too */
+	TRY(file_create(cx, path, O_TRUNC, 0600, fd));
 	enum rc rc = file_write_all(cx, *fd, magic, RECORDS_MAGIC_BYTES);
 	if (rc == RC_OK)
 		rc = file_sync_dir(cx, directory);
 	if (rc != RC_OK) {
 		close(*fd);
 		*fd = -1;
-		unlink(path);
+		file_discard(path);
 	}
 	return rc;
 }
@@ -146,9 +144,10 @@ enum rc records_append(struct cx *cx, int fd, uint64_t *bytes, struct str record
 		return RC_OK;
 	}
 	/* what stands half written would end the replay for all that follows */
-	if (ftruncate(fd, (off_t)*bytes) != 0 || lseek(fd, (off_t)*bytes, SEEK_SET) < 0)
-		log_error("could not cut a log back to its last good record",
-			  F_TEXT("reason", strerror(errno)));
+	struct err why = cx->err;
+	if (file_truncate(cx, fd, *bytes) != RC_OK)
+		log_failure(cx, "a log is not cut back to its last good record");
+	cx->err = why;
 	return rc;
 }
 
@@ -207,8 +206,7 @@ enum rc records_drop_before(struct cx *cx, const char *directory, const char *pr
 		char *path = records_path(cx, directory, prefix, numbers[i]);
 		if (path == NULL)
 			return RC_LIMIT;
-		if (unlink(path) != 0)
-			return cx_fail_os(cx, RC_IO, "could not remove '%s'", path);
+		TRY(file_unlink(cx, path));
 	}
 	return file_sync_dir(cx, directory);
 }

@@ -375,8 +375,7 @@ static enum rc link_blocks(struct cx *cx, const struct tsdb *tsdb, const char *d
 		char *to = cx_printf(cx, "%s%s", directory, base);
 		if (to == NULL)
 			return RC_LIMIT;
-		if (link(from, to) != 0)
-			return cx_fail_os(cx, RC_IO, "could not link '%s' to '%s'", from, to);
+		TRY(file_link(cx, from, to));
 	}
 	return file_sync_dir(cx, directory);
 }

@@ -258,7 +258,7 @@ static enum rc open_block(struct cx *cx, struct tsdb *tsdb, const char *name)
 	if (path == NULL)
 		return RC_LIMIT;
 	if (str_ends(str_of(name), STR(".new"))) {
-		unlink(path); /* was never finished */
+		file_discard(path); /* was never finished */
 		return RC_OK;
 	}
 	uint64_t number = strtoull(name + strlen("block-"), NULL, 10);

@@ -27,6 +27,7 @@ struct pair {                 /* a label's name and value, and whose it is */
 struct block_writer {
 	char *directory, *path, *temporary;
 	int fd;
+	bool renamed;
 	uint64_t at;        /* in the file, of `pending` */
 	struct buf pending; /* not yet written */
 	struct map symbols; /* text -> id + 1 */
@@ -53,14 +54,11 @@ enum rc tsdb_block_writer_open(struct cx *cx, const char *directory, uint64_t nu
 	w->temporary = heap_printf("%s" BLOCK_UNFINISHED, w->path);
 	w->footer.min_ms = INT64_MAX;
 	w->footer.max_ms = INT64_MIN;
-	w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	enum rc rc = file_create(cx, w->temporary, O_TRUNC, 0600, &w->fd);
 	buf_put(&w->pending, BLOCK_MAGIC, BLOCK_MAGIC_BYTES);
 	*out = w;
-	if (w->fd >= 0)
-		return RC_OK;
-	enum rc rc = cx_fail_os(cx, errno == ENOSPC ? RC_NO_SPACE : RC_IO, "could not create '%s'",
-				w->temporary);
-	tsdb_block_writer_drop(out);
+	if (rc != RC_OK)
+		tsdb_block_writer_drop(out);
 	return rc;
 }
 
@@ -84,7 +82,8 @@ void tsdb_block_writer_drop(struct block_writer **handle)
 	*handle = NULL;
 	if (w->fd >= 0)
 		close(w->fd);
-	unlink(w->temporary); /* gone already once it was renamed */
+	if (!w->renamed)
+		file_discard(w->temporary);
 	free(w->directory);
 	free(w->path);
 	free(w->temporary);
@@ -360,6 +359,7 @@ static enum rc finish(struct cx *cx, struct block_writer *w, uint64_t order, uin
 	TRY(write_pending(cx, w));
 	TRY(file_sync(cx, w->fd));
 	TRY(file_rename(cx, w->temporary, w->path));
+	w->renamed = true;
 	return file_sync_dir(cx, w->directory);
 }
 
