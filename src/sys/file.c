@@ -262,6 +262,19 @@ enum rc file_write_atomic(struct cx *cx, const char *path, struct str bytes, mod
 	return file_sync_dir(cx, dirname(copy));
 }
 
+/* One that is there needs nothing; an entry of the parent needs a sync like any other. */
+static enum rc make_dir(struct cx *cx, const char *path, mode_t mode)
+{
+	struct stat status;
+	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		return RC_OK;
+	int made = (int)take(&(struct file_step){.op = FILE_MKDIR, .path = path, .mode = mode});
+	if (made != 0 && errno != EEXIST)
+		return cx_fail_os(cx, code_of_errno(), "could not make directory '%s'", path);
+	char *copy = cx_printf(cx, "%s", path);
+	return copy == NULL ? RC_LIMIT : file_sync_dir(cx, dirname(copy));
+}
+
 enum rc file_make_dirs(struct cx *cx, const char *path, mode_t mode)
 {
 	char *copy = cx_printf(cx, "%s", path);
@@ -272,10 +285,7 @@ enum rc file_make_dirs(struct cx *cx, const char *path, mode_t mode)
 			continue;
 		char former = *c;
 		*c = '\0';
-		if (take(&(struct file_step){.op = FILE_MKDIR, .path = copy, .mode = mode}) != 0 &&
-		    errno != EEXIST)
-			return cx_fail_os(cx, code_of_errno(), "could not make directory '%s'",
-					  copy);
+		TRY(make_dir(cx, copy, mode));
 		*c = former;
 		if (former == '\0')
 			break;

@@ -14,7 +14,7 @@ enum rc file_read_regular(struct cx *cx, const char *path, size_t limit_bytes,
 			  struct str *out) NODISCARD;
 /* Writes a temporary file beside it, syncs, renames, syncs the directory. */
 enum rc file_write_atomic(struct cx *cx, const char *path, struct str bytes, mode_t mode) NODISCARD;
-/* Like mkdir -p. */
+/* Like mkdir -p; what was made is durable. */
 enum rc file_make_dirs(struct cx *cx, const char *path, mode_t mode) NODISCARD;
 enum rc file_remove_tree(struct cx *cx, const char *path) NODISCARD;
 /* Opens to write; flags: O_EXCL or O_TRUNC. The name is durable after file_sync_dir(). */

@@ -145,8 +145,10 @@ enum rc records_append(struct cx *cx, int fd, uint64_t *bytes, struct str record
 	}
 	/* what stands half written would end the replay for all that follows */
 	struct err why = cx->err;
-	if (file_truncate(cx, fd, *bytes) != RC_OK)
+	if (file_truncate(cx, fd, *bytes) != RC_OK) {
 		log_failure(cx, "a log is not cut back to its last good record");
+		rc = RC_IO;
+	}
 	cx->err = why;
 	return rc;
 }
@@ -182,13 +184,17 @@ enum rc records_replay(struct cx *cx, const char *path, const char *magic,
 	TRY(map_file(cx, path, &bytes));
 	if (bytes.n >= RECORDS_MAGIC_BYTES &&
 	    memcmp(bytes.p, magic, RECORDS_MAGIC_BYTES - 1) == 0 &&
-	    bytes.p[RECORDS_MAGIC_BYTES - 1] != magic[RECORDS_MAGIC_BYTES - 1])
+	    bytes.p[RECORDS_MAGIC_BYTES - 1] != magic[RECORDS_MAGIC_BYTES - 1] &&
+	    bytes.p[RECORDS_MAGIC_BYTES - 1] !=
+		    0) /* that is no version: it was not written whole */
 		rc = cx_fail(cx, RC_UNSUPPORTED, "version %d of '%s' is not known",
 			     bytes.p[RECORDS_MAGIC_BYTES - 1], path);
 	else
 		*good = records_read(bytes, magic, take, context);
-	*whole = rc == RC_OK && *good == bytes.n;
-	if (rc == RC_OK && !*whole)
+	/* an empty one lacks its magic: who made it was ended, and what is appended would be lost
+	 */
+	*whole = rc == RC_OK && *good == bytes.n && bytes.n > 0;
+	if (rc == RC_OK && *good < bytes.n)
 		log_warn("a log ends in bytes that are no whole record: torn by a stop, or damaged",
 			 F_TEXT("path", path), F_INT("good_bytes", *good), F_INT("bytes", bytes.n));
 	if (bytes.n > 0)

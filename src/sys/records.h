@@ -30,7 +30,8 @@ enum rc records_create(struct cx *cx, const char *directory, const char *prefix,
 /* To append to. */
 enum rc records_reopen(struct cx *cx, const char *directory, const char *prefix, uint64_t number,
 		       int *fd) NODISCARD;
-/* Appends; on failure the file is cut back to *bytes. */
+/* Appends; on failure the file is cut back to *bytes. RC_IO, and not RC_NO_SPACE, when it may hold
+ * half a record. */
 enum rc records_append(struct cx *cx, int fd, uint64_t *bytes, struct str records) NODISCARD;
 /* Maps the file and reads it; RC_UNSUPPORTED for another version. *good is behind the last good
  * record; *whole: nothing follows it. What does is logged. */
