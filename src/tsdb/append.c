@@ -238,10 +238,13 @@ static enum rc write_records(struct cx *cx, struct tsdb *tsdb, size_t added)
 	TRY(tsdb_wal_write(cx, &tsdb->wal, buf_str(&tsdb->log_records)));
 	if (tsdb->options.sync_every.ms > 0)
 		return RC_OK;
-	TRY(file_sync(cx, tsdb->series_file.fd));
-	TRY(file_sync(cx, tsdb->wal.fd));
-	tsdb->stats.wal_syncs++;
-	return RC_OK;
+	enum rc rc = file_sync(cx, tsdb->series_file.fd);
+	if (rc == RC_OK)
+		rc = file_sync(cx, tsdb->wal.fd);
+	if (rc != RC_OK)
+		tsdb->series_state = SERIES_SUSPECT;
+	tsdb->stats.wal_syncs += rc == RC_OK;
+	return rc;
 }
 
 static void tell(const struct sample_tap *tap, const struct pending *p)
@@ -284,6 +287,8 @@ static void log_failed(struct cx *cx, struct tsdb *tsdb, struct sample_batch *ba
 	for (size_t i = 0; i < batch->pending.n; i++)
 		batch->pending.v[i].series->in_series_file = false; /* twice does no harm */
 	tsdb->suspect_segment = tsdb->wal.segment;
+	if (rc != RC_NO_SPACE) /* that is cut back to what is good */
+		tsdb->series_state = SERIES_SUSPECT;
 	tsdb_set_state(tsdb, rc == RC_NO_SPACE ? RC_NO_SPACE : RC_IO, cx->err.message);
 }
 

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "sys/file.h"
+#include "sys/records.h"
 #include "tsdb/store.h"
 
 #define SERIES_AT_ONCE 1000 /* rewritten under one lock */
@@ -33,11 +34,20 @@ struct flush {
 
 /* ---- what is flushed ---- */
 
+static enum rc next_segment(struct cx *cx, struct tsdb *tsdb)
+{
+	/* of a flush that failed: nothing was written since */
+	if (tsdb->wal.bytes == RECORDS_MAGIC_BYTES && tsdb->suspect_segment != tsdb->wal.segment)
+		return RC_OK;
+	TRY(tsdb_keep_former(cx, tsdb, FORMER_LOG, tsdb->wal.fd));
+	return tsdb_wal_next_segment(cx, &tsdb->wal);
+}
+
 static enum rc capture(struct cx *cx, struct flush *f)
 {
 	struct tsdb *tsdb = f->tsdb;
 	f->sorted = tsdb_head_sorted(&tsdb->head, &f->sorted_count);
-	TRY(tsdb_wal_next_segment(cx, &tsdb->wal));
+	TRY(next_segment(cx, tsdb));
 	f->segment = tsdb->wal.segment;
 	for (size_t i = 0; i < f->sorted_count; i++) {
 		struct head_series *series = f->sorted[i];
@@ -100,7 +110,6 @@ static enum rc write_block(struct cx *cx, struct flush *f, struct block **out)
 	struct tsdb *tsdb = f->tsdb;
 	struct block_writer *writer;
 	struct tsdb_columns columns = {0};
-	const char *path;
 	uint64_t number = tsdb->next_block++;
 	enum rc rc = RC_OK;
 	*out = NULL;
@@ -112,8 +121,7 @@ static enum rc write_block(struct cx *cx, struct flush *f, struct block **out)
 		tsdb_block_writer_drop(&writer);
 		return rc;
 	}
-	TRY(tsdb_block_writer_finish(cx, &writer, number, 0, &path));
-	return path == NULL ? RC_OK : tsdb_block_open(cx, path, out);
+	return tsdb_finish_block(cx, tsdb, &writer, number, 0, out);
 }
 
 /* ---- afterwards ---- */
@@ -159,31 +167,57 @@ static enum rc rewrite_series_file(struct cx *cx, struct tsdb *tsdb)
 {
 	size_t count;
 	pthread_rwlock_wrlock(&tsdb->commit_lock);
-	enum rc rc = tsdb_series_next(cx, &tsdb->series_file);
+	enum rc rc = tsdb_keep_former(cx, tsdb, FORMER_SERIES, tsdb->series_file.fd);
+	if (rc == RC_OK)
+		rc = tsdb_series_next(cx, &tsdb->series_file);
 	struct head_series **all = tsdb_head_sorted(&tsdb->head, &count);
+	bool mends = tsdb->series_state == SERIES_SUSPECT;
+	if (mends)
+		tsdb->series_state = SERIES_BEING_MENDED;
 	pthread_rwlock_unlock(&tsdb->commit_lock);
+	if (rc == RC_OK)
+		tsdb_sync_former(cx, tsdb, FORMER_SERIES);
 	for (size_t at = 0; rc == RC_OK && at < count; at += SERIES_AT_ONCE)
 		rc = write_piece(cx, tsdb, all + at,
 				 count - at < SERIES_AT_ONCE ? count - at : SERIES_AT_ONCE);
 	free(all);
 	if (rc == RC_OK)
 		rc = tsdb_series_drop_former(cx, &tsdb->series_file);
+	pthread_rwlock_wrlock(&tsdb->commit_lock);
+	if (rc == RC_OK && mends && tsdb->series_state == SERIES_BEING_MENDED)
+		tsdb->series_state = SERIES_FINE;
+	else if (rc == RC_NO_SPACE) /* cut back to what is good, and the former one is there */
+		tsdb->series_state = SERIES_SUSPECT;
+	else if (rc != RC_OK)
+		tsdb_suspect_files(tsdb, rc, cx->err.message);
+	pthread_rwlock_unlock(&tsdb->commit_lock);
 	return rc;
+}
+
+/* All that older segments hold is in blocks. One that stayed would bring back what is erased later.
+ */
+static enum rc drop_segments(struct cx *cx, struct tsdb *tsdb)
+{
+	tsdb->segments_left = true;
+	TRY(tsdb_wal_drop_before(cx, &tsdb->wal, tsdb->wal.segment));
+	tsdb->segments_left = false;
+	return RC_OK;
 }
 
 static enum rc tidy(struct cx *cx, struct flush *f)
 {
 	struct tsdb *tsdb = f->tsdb;
 	struct head *head = &tsdb->head;
-	TRY(tsdb_wal_drop_before(cx, &tsdb->wal, f->segment));
+	TRY(drop_segments(cx, tsdb));
 	int64_t newest_ms = __atomic_load_n(&head->newest_ms, __ATOMIC_RELAXED);
 	size_t dropped = tsdb_head_drop_quiet(head, newest_ms - QUIET_MS, &tsdb->commit_lock);
 	size_t live = __atomic_load_n(&head->series_count, __ATOMIC_RELAXED);
 	pthread_rwlock_wrlock(&tsdb->commit_lock);
 	tsdb->stats.series_dropped += dropped;
-	bool mostly_dead = tsdb->series_file.records > live * 2 + SERIES_AT_ONCE;
+	bool anew = tsdb->series_file.records > live * 2 + SERIES_AT_ONCE ||
+		    tsdb->series_state != SERIES_FINE;
 	pthread_rwlock_unlock(&tsdb->commit_lock);
-	return mostly_dead ? rewrite_series_file(cx, tsdb) : RC_OK;
+	return anew ? rewrite_series_file(cx, tsdb) : RC_OK;
 }
 
 static enum rc flush(struct cx *cx, struct flush *f)
@@ -193,10 +227,15 @@ static enum rc flush(struct cx *cx, struct flush *f)
 	size_t count;
 	free(tsdb_head_sorted(&tsdb->head, &count)); /* most of the sorting, while commits go on */
 	pthread_rwlock_wrlock(&tsdb->commit_lock);
-	bool empty = tsdb->head.min_ms > tsdb->head.max_ms && tsdb->suspect_segment == 0;
+	bool empty = tsdb->head.min_ms > tsdb->head.max_ms && tsdb->suspect_segment == 0 &&
+		     tsdb->series_state == SERIES_FINE;
+	bool clean = !tsdb->segments_left;
 	enum rc rc = empty ? RC_OK : capture(cx, f);
 	pthread_rwlock_unlock(&tsdb->commit_lock);
-	if (empty || rc != RC_OK)
+	if (empty)
+		return clean ? RC_OK : drop_segments(cx, tsdb);
+	tsdb_sync_former(cx, tsdb, FORMER_LOG);
+	if (rc != RC_OK)
 		return rc;
 	rc = write_block(cx, f, &block);
 	if (rc != RC_OK) {

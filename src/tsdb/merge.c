@@ -139,7 +139,7 @@ static enum rc merge_blocks(struct cx *cx, struct tsdb *tsdb, size_t first, size
 	struct merge m = {.tsdb = tsdb, .count = count, .erasure = erasure};
 	uint64_t number = tsdb->next_block++, order = tsdb->blocks.v[first]->footer.order;
 	struct block *merged = NULL;
-	const char *path;
+	TRY(tsdb_remove_leftovers(cx, tsdb));
 	TRY(tsdb_block_writer_open(cx, tsdb->directory, number, &m.writer));
 	m.cursors = heap_alloc(count * sizeof(*m.cursors));
 	for (size_t i = 0; i < count; i++) {
@@ -153,9 +153,7 @@ static enum rc merge_blocks(struct cx *cx, struct tsdb *tsdb, size_t first, size
 		tsdb_block_writer_drop(&m.writer);
 		return rc;
 	}
-	TRY(tsdb_block_writer_finish(cx, &m.writer, order, level, &path));
-	if (path != NULL)
-		TRY(tsdb_block_open(cx, path, &merged));
+	TRY(tsdb_finish_block(cx, tsdb, &m.writer, order, level, &merged));
 	tsdb_replace_blocks(tsdb, first, count, merged);
 	return RC_OK;
 }
@@ -174,9 +172,7 @@ void tsdb_replace_blocks(struct tsdb *tsdb, size_t first, size_t count, struct b
 	pthread_mutex_unlock(&tsdb->blocks_lock);
 	for (size_t i = 0; i < count; i++) {
 		/* queries that hold it go on reading what has no name any more */
-		if (unlink(old[i]->path) != 0)
-			log_warn("could not remove a block that is not needed any more",
-				 F_TEXT("path", old[i]->path));
+		tsdb_remove_block(tsdb, old[i]->path);
 		tsdb_block_unref(&old[i]);
 	}
 	free(old);
@@ -347,12 +343,17 @@ static enum rc erase_everywhere(struct cx *cx, struct tsdb *tsdb, const struct m
 {
 	struct erasure erasure = {.from_ms = from_ms, .to_ms = to_ms};
 	TRY(tsdb_flush_locked(cx, tsdb));
+	TRY(tsdb_remove_leftovers(cx, tsdb));
 	/* from the end: a block that has nothing left leaves the list */
 	for (size_t i = tsdb->blocks.n; i-- > 0;) {
 		const struct block_footer *footer = &tsdb->blocks.v[i]->footer;
 		if (footer->max_ms >= from_ms && footer->min_ms <= to_ms)
 			TRY(erase_in_block(cx, tsdb, i, matchers, matcher_count, erasure));
 	}
+	/* a block that has nothing left has no successor that would tell at the next start that it
+	 * went: it must be gone for good */
+	TRY(tsdb_remove_leftovers(cx, tsdb));
+	TRY(file_sync_dir(cx, tsdb->directory));
 	return forget_newest(cx, tsdb, matchers, matcher_count, from_ms, to_ms);
 }
 
@@ -369,6 +370,7 @@ enum rc tsdb_delete(struct cx *cx, struct tsdb *tsdb, const struct matcher *matc
 
 static enum rc link_blocks(struct cx *cx, const struct tsdb *tsdb, const char *directory)
 {
+	TRY(file_remove_tree(cx, directory));
 	TRY(file_make_dirs(cx, directory, 0700));
 	for (size_t i = 0; i < tsdb->blocks.n; i++) {
 		const char *from = tsdb->blocks.v[i]->path, *base = strrchr(from, '/');
@@ -380,6 +382,20 @@ static enum rc link_blocks(struct cx *cx, const struct tsdb *tsdb, const char *d
 	return file_sync_dir(cx, directory);
 }
 
+/* Half a snapshot would pass for a store: it gets its name once all of it is durable. */
+static enum rc make_snapshot(struct cx *cx, struct tsdb *tsdb, const char *name)
+{
+	char *parent = file_join(cx, tsdb->directory, "snapshots");
+	char *unfinished = parent == NULL ? NULL : file_join(cx, parent, "unfinished.new");
+	char *finished = unfinished == NULL ? NULL : file_join(cx, parent, name);
+	if (finished == NULL)
+		return RC_LIMIT;
+	TRY(tsdb_flush_locked(cx, tsdb));
+	TRY(link_blocks(cx, tsdb, unfinished));
+	TRY(file_rename(cx, unfinished, finished));
+	return file_sync_dir(cx, parent);
+}
+
 enum rc tsdb_snapshot(struct cx *cx, struct tsdb *tsdb, const char **name)
 {
 	time_t now_s = (time_t)(cx_wall(cx).ms / 1000);
@@ -389,11 +405,7 @@ enum rc tsdb_snapshot(struct cx *cx, struct tsdb *tsdb, const char **name)
 	strftime(day, sizeof(day), "%Y%m%dT%H%M%SZ", &utc);
 	pthread_mutex_lock(&tsdb->upkeep_lock);
 	*name = cx_printf(cx, "%s-%08llu", day, (unsigned long long)tsdb->next_block++);
-	char *directory =
-		*name == NULL ? NULL : cx_printf(cx, "%s/snapshots/%s", tsdb->directory, *name);
-	enum rc rc = directory == NULL ? RC_LIMIT : tsdb_flush_locked(cx, tsdb);
-	if (rc == RC_OK)
-		rc = link_blocks(cx, tsdb, directory);
+	enum rc rc = *name == NULL ? RC_LIMIT : make_snapshot(cx, tsdb, *name);
 	pthread_mutex_unlock(&tsdb->upkeep_lock);
 	return rc;
 }

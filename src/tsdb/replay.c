@@ -90,15 +90,33 @@ static bool previous(void *context, uint64_t ref, double *value)
 	return true;
 }
 
+/* What is too late now was not when it was acknowledged: the window may have been a wider one, and
+ * a sample that failed to be logged as a whole may stand before it. */
+static bool was_taken(enum head_verdict verdict)
+{
+	return verdict == HEAD_TAKEN || verdict == HEAD_OUT_OF_ORDER;
+}
+
 static bool take_sample(void *context, uint64_t ref, int64_t t_ms, double value)
 {
 	struct replay *r = context;
 	struct head_series *series = series_of(r, ref);
 	if (series == NULL)
 		r->samples_lost++;
-	else if (tsdb_head_judge(&r->tsdb->head, series, t_ms, value) == HEAD_TAKEN)
+	else if (was_taken(tsdb_head_judge(&r->tsdb->head, series, t_ms, value)))
 		tsdb_head_append(&r->tsdb->head, series, t_ms, value);
 	return true;
+}
+
+/* A power loss may leave samples in the log whose series never reached the series file. Their
+ * references must not be given to others, that would take the samples with the next replay. The
+ * generation in a reference grows no faster than the number of the segments. */
+static enum rc reserve_logged(struct cx *cx, struct tsdb *tsdb, const char *log_path)
+{
+	uint64_t newest;
+	TRY(tsdb_wal_newest(cx, log_path, &newest));
+	tsdb_head_reserve_refs(&tsdb->head, newest << 32);
+	return RC_OK;
 }
 
 static enum rc replay(struct cx *cx, struct replay *r)
@@ -110,6 +128,7 @@ static enum rc replay(struct cx *cx, struct replay *r)
 	if (log_path == NULL)
 		return RC_LIMIT;
 	TRY(tsdb_series_open(cx, tsdb->directory, &series, &tsdb->series_file));
+	TRY(reserve_logged(cx, tsdb, log_path));
 	TRY(add_all(cx, r));
 	tsdb_head_find_free_slots(&tsdb->head);
 	return tsdb_wal_open(cx, log_path, &log, &tsdb->wal);

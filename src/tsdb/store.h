@@ -13,10 +13,15 @@
 #define TSDB_MAGIC 0x75db0001U
 #define TSDB_BATCH_LIMIT 1000000 /* samples: a record of them stays below the log's limit */
 
+/* Files that were gone over from, until they are synced. */
+enum former { FORMER_SERIES, FORMER_LOG, FORMERS };
+#define SYNC_FILES (2 + FORMERS)
+
 struct sync_job {
 	struct loop_job job;
 	struct tsdb *tsdb;
-	int log_fd, series_fd;
+	int fds[SYNC_FILES];
+	size_t fd_count;
 	uint64_t segment, bytes, free_bytes;
 	bool posted;
 };
@@ -46,6 +51,7 @@ struct tsdb {
 	VEC(struct block *) blocks;  /* by their order */
 	pthread_mutex_t upkeep_lock; /* flush, merge, delete, snapshot: one at a time */
 	uint64_t next_block;         /* under upkeep_lock */
+	VEC(char *) leftovers;       /* under upkeep_lock: what could not be removed */
 	struct exemplars exemplars;
 	struct tsdb_stats stats; /* under the commit lock */
 	enum rc state;           /* under the commit lock, atomic for whoever holds none */
@@ -53,8 +59,15 @@ struct tsdb {
 	/* Segments up to this may lack what was written to them: before ingestion goes on, all that
 	 * is in memory becomes a block. 0: none. */
 	uint64_t suspect_segment;
-	bool space_is_low; /* at the last look */
-	enum rc told;      /* loop: the state that was told last */
+	/* The series file may lack what was written to it, or hold half a record: before ingestion
+	 * goes on it is written anew. */
+	enum { SERIES_FINE, SERIES_SUSPECT, SERIES_BEING_MENDED } series_state;
+	int former_fds[FORMERS];       /* -1: none; under the commit lock */
+	bool segments_left;            /* under upkeep_lock: of before the last flush */
+	struct mono upkeep_not_before; /* loop: after a failure */
+	struct dur upkeep_pause;       /* loop: that followed the last failure */
+	bool space_is_low;             /* at the last look */
+	enum rc told;                  /* loop: the state that was told last */
 	struct loop_timer sync_timer;
 	struct sync_job sync;
 	struct upkeep_job upkeep;
@@ -64,6 +77,14 @@ struct tsdb {
 enum rc tsdb_replay(struct cx *cx, struct tsdb *tsdb) NODISCARD;
 /* The caller holds the commit lock to write. */
 void tsdb_set_state(struct tsdb *tsdb, enum rc state, const char *reason);
+/* What was written may not be on the disk, whatever a later sync says: the kernel tells once and
+ * forgets. The caller holds the commit lock to write. */
+void tsdb_suspect_files(struct tsdb *tsdb, enum rc rc, const char *reason);
+/* Before the store goes over from a file, under the commit lock: its samples are acknowledged by a
+ * group sync only once it is synced too. */
+enum rc tsdb_keep_former(struct cx *cx, struct tsdb *tsdb, enum former which, int fd) NODISCARD;
+/* Afterwards, without the lock. A failure stops ingestion. */
+void tsdb_sync_former(struct cx *cx, struct tsdb *tsdb, enum former which);
 /* Loop thread: starts upkeep when it is due. */
 void tsdb_upkeep_when_due(struct tsdb *tsdb);
 /* Flush, merge what is ripe, drop what is too old. Any thread; blocking. */
@@ -75,6 +96,12 @@ enum rc tsdb_merge_all(struct cx *cx, struct tsdb *tsdb) NODISCARD;
 void tsdb_drop_old(struct tsdb *tsdb);
 /* Puts `block` (may be NULL) in the place of blocks [first, first + count); their files go. */
 void tsdb_replace_blocks(struct tsdb *tsdb, size_t first, size_t count, struct block *block);
+/* Takes the writer; *out NULL when no samples came. */
+enum rc tsdb_finish_block(struct cx *cx, struct tsdb *tsdb, struct block_writer **writer,
+			  uint64_t order, uint64_t level, struct block **out) NODISCARD;
+/* Its file; a failure is logged, and the file kept in mind. */
+void tsdb_remove_block(struct tsdb *tsdb, const char *path);
+enum rc tsdb_remove_leftovers(struct cx *cx, struct tsdb *tsdb) NODISCARD;
 
 /* Samples in time order: sorts what is not, drops what is there twice (the first stays). */
 void tsdb_columns_order(struct tsdb_columns *columns);

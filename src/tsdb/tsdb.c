@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,25 +15,70 @@
 
 /* A log shorter than this is replayed faster than a block is written. */
 #define FLUSH_AT_CLOSE_BYTES (4 << 20)
-#define CHURN_LEAST 50000 /* so many new series are worth a look at those that ended */
+#define CHURN_LEAST 50000          /* so many new series are worth a look at those that ended */
+#define UPKEEP_PAUSE_MOST_MS 60000 /* after failures: each try cuts the head's chunks short */
 #define UPKEEP_BUDGET_BYTES ((size_t)64 << 20)
 
 /* ---- the group sync, and whether there is room ---- */
 
+void tsdb_suspect_files(struct tsdb *tsdb, enum rc rc, const char *reason)
+{
+	tsdb->suspect_segment = tsdb->wal.segment;
+	tsdb->series_state = SERIES_SUSPECT;
+	tsdb_set_state(tsdb, rc, reason);
+}
+
+/* Labels first: a sample whose series is not known would be lost. */
+static size_t files_to_sync(const struct tsdb *tsdb, int fds[SYNC_FILES])
+{
+	const int all[SYNC_FILES] = {tsdb->former_fds[FORMER_SERIES], tsdb->series_file.fd,
+				     tsdb->former_fds[FORMER_LOG], tsdb->wal.fd};
+	size_t count = 0;
+	for (size_t i = 0; i < SYNC_FILES; i++)
+		if (all[i] >= 0)
+			fds[count++] = all[i];
+	return count;
+}
+
+enum rc tsdb_keep_former(struct cx *cx, struct tsdb *tsdb, enum former which, int fd)
+{
+	if (tsdb->options.sync_every.ms == 0)
+		return RC_OK; /* all of it is */
+	tsdb->former_fds[which] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (tsdb->former_fds[which] < 0)
+		return cx_fail_os(cx, RC_IO, "could not go over to the next file");
+	return RC_OK;
+}
+
+void tsdb_sync_former(struct cx *cx, struct tsdb *tsdb, enum former which)
+{
+	int fd = tsdb->former_fds[which]; /* nobody else changes it */
+	if (fd < 0)
+		return;
+	enum rc rc = file_sync(cx, fd);
+	pthread_rwlock_wrlock(&tsdb->commit_lock);
+	tsdb->former_fds[which] = -1;
+	if (rc != RC_OK)
+		tsdb_suspect_files(tsdb, rc, cx->err.message);
+	pthread_rwlock_unlock(&tsdb->commit_lock);
+	close(fd);
+	cx_clear(cx);
+}
+
 enum rc tsdb_sync(struct cx *cx, struct tsdb *tsdb)
 {
+	int fds[SYNC_FILES];
+	enum rc rc = RC_OK;
 	pthread_rwlock_wrlock(&tsdb->commit_lock);
-	enum rc rc = file_sync(cx, tsdb->series_file.fd);
-	if (rc == RC_OK)
-		rc = file_sync(cx, tsdb->wal.fd);
+	size_t count = files_to_sync(tsdb, fds);
+	for (size_t i = 0; rc == RC_OK && i < count; i++)
+		rc = file_sync(cx, fds[i]);
 	if (rc == RC_OK) {
 		tsdb->synced_segment = tsdb->wal.segment;
 		tsdb->synced_bytes = tsdb->wal.bytes;
 		tsdb->stats.wal_syncs++;
 	} else {
-		/* the kernel tells once and forgets: a later success would prove nothing */
-		tsdb->suspect_segment = tsdb->wal.segment;
-		tsdb_set_state(tsdb, rc, cx->err.message);
+		tsdb_suspect_files(tsdb, rc, cx->err.message);
 	}
 	pthread_rwlock_unlock(&tsdb->commit_lock);
 	return rc;
@@ -48,27 +94,24 @@ static enum rc sync_run(struct cx *cx, struct loop_job *job)
 {
 	struct sync_job *sync = (struct sync_job *)job;
 	TRY(file_space_free(cx, sync->tsdb->options.directory, &sync->free_bytes));
-	if (sync->log_fd < 0)
-		return RC_OK;
-	/* labels first: a sample whose series is not known would be lost */
-	TRY(file_sync(cx, sync->series_fd));
-	return file_sync(cx, sync->log_fd);
+	for (size_t i = 0; i < sync->fd_count; i++)
+		TRY(file_sync(cx, sync->fds[i]));
+	return RC_OK;
 }
 
 static void note_sync(struct cx *cx, struct tsdb *tsdb, enum rc result)
 {
 	const struct sync_job *sync = &tsdb->sync;
 	if (result != RC_OK) {
-		tsdb->suspect_segment = tsdb->wal.segment;
-		tsdb_set_state(tsdb, result, cx->err.message);
+		tsdb_suspect_files(tsdb, result, cx->err.message);
 		return;
 	}
 	tsdb->space_is_low = sync->free_bytes < tsdb->options.space_reserve_bytes;
 	if (tsdb->space_is_low)
 		tsdb_set_state(tsdb, RC_NO_SPACE, "less free space than the reserve");
-	else if (tsdb->suspect_segment == 0)
+	else if (tsdb->suspect_segment == 0 && tsdb->series_state == SERIES_FINE)
 		tsdb_set_state(tsdb, RC_OK, "");
-	if (sync->log_fd >= 0) {
+	if (sync->fd_count > 0) {
 		tsdb->synced_segment = sync->segment;
 		tsdb->synced_bytes = sync->bytes;
 		tsdb->stats.wal_syncs++;
@@ -86,10 +129,8 @@ static void tell_state(struct tsdb *tsdb)
 
 static void close_copies(struct sync_job *sync)
 {
-	if (sync->log_fd >= 0)
-		close(sync->log_fd);
-	if (sync->series_fd >= 0)
-		close(sync->series_fd);
+	while (sync->fd_count > 0)
+		close(sync->fds[--sync->fd_count]);
 }
 
 static void sync_done(struct cx *cx, struct loop_job *job, enum rc result)
@@ -110,10 +151,19 @@ static void note_files(struct tsdb *tsdb)
 {
 	struct sync_job *sync = &tsdb->sync;
 	pthread_rwlock_rdlock(&tsdb->commit_lock);
+	int fds[SYNC_FILES];
 	bool dirty =
 		tsdb->wal.segment != tsdb->synced_segment || tsdb->wal.bytes != tsdb->synced_bytes;
-	sync->series_fd = dirty ? dup(tsdb->series_file.fd) : -1;
-	sync->log_fd = sync->series_fd >= 0 ? dup(tsdb->wal.fd) : -1;
+	size_t count = dirty ? files_to_sync(tsdb, fds) : 0;
+	sync->fd_count = 0;
+	while (sync->fd_count < count) {
+		int copy = fcntl(fds[sync->fd_count], F_DUPFD_CLOEXEC, 0);
+		if (copy < 0) { /* the next one does it */
+			close_copies(sync);
+			break;
+		}
+		sync->fds[sync->fd_count++] = copy;
+	}
 	sync->bytes = tsdb->wal.bytes;
 	sync->segment = tsdb->wal.segment;
 	sync->free_bytes = 0;
@@ -182,8 +232,13 @@ static void upkeep_done(struct cx *cx, struct loop_job *job, enum rc result)
 {
 	struct tsdb *tsdb = ((struct upkeep_job *)job)->tsdb;
 	tsdb->upkeep.posted = false;
-	if (result == RC_OK)
+	if (result == RC_OK) {
+		tsdb->upkeep_pause.ms = 0;
 		return;
+	}
+	int64_t pause_ms = tsdb->upkeep_pause.ms == 0 ? 1000 : tsdb->upkeep_pause.ms * 2;
+	tsdb->upkeep_pause.ms = pause_ms < UPKEEP_PAUSE_MOST_MS ? pause_ms : UPKEEP_PAUSE_MOST_MS;
+	tsdb->upkeep_not_before = mono_after(cx_mono(cx), tsdb->upkeep_pause);
 	log_failure(cx, "upkeep of the metrics store failed; it is tried again");
 	pthread_rwlock_wrlock(&tsdb->commit_lock);
 	tsdb->stats.compactions_failed++;
@@ -199,13 +254,14 @@ static bool flush_is_due(struct tsdb *tsdb)
 	pthread_rwlock_rdlock(&tsdb->commit_lock);
 	const struct head *head = &tsdb->head;
 	int64_t waited_ms = now_ms - tsdb->holds_since_ms;
-	bool due = tsdb->suspect_segment != 0 || tsdb->wal.bytes >= options->log_bytes ||
+	bool suspect = tsdb->suspect_segment != 0 || tsdb->series_state == SERIES_SUSPECT;
+	bool due = suspect || tsdb->wal.bytes >= options->log_bytes ||
 		   (head->min_ms <= head->max_ms &&
 		    (waited_ms >= options->block_span.ms || waited_ms < 0)) ||
 		   (tsdb->series_since_flush > CHURN_LEAST &&
 		    tsdb->series_since_flush > head->series_count / 3);
 	/* with no room left a block cannot be written either, but what is suspect must be */
-	if (tsdb->state != RC_OK && tsdb->suspect_segment == 0)
+	if (tsdb->state != RC_OK && !suspect)
 		due = false;
 	if (tsdb->space_is_low)
 		due = false;
@@ -217,7 +273,9 @@ void tsdb_upkeep_when_due(struct tsdb *tsdb)
 {
 	struct arena arena;
 	struct cx cx;
-	if (tsdb->upkeep.posted || !flush_is_due(tsdb))
+	if (tsdb->upkeep.posted ||
+	    clock_mono(loop_clock(tsdb->options.loop)).ns < tsdb->upkeep_not_before.ns ||
+	    !flush_is_due(tsdb))
 		return;
 	arena_init(&arena, 4096);
 	cx_init(&cx, &arena, loop_clock(tsdb->options.loop));
@@ -322,6 +380,8 @@ static struct tsdb *make(const struct tsdb_options *options)
 	tsdb->directory = heap_copy(options->directory, strlen(options->directory));
 	tsdb->options.directory = tsdb->directory;
 	tsdb->wal.fd = tsdb->series_file.fd = -1;
+	tsdb->former_fds[FORMER_SERIES] = tsdb->former_fds[FORMER_LOG] = -1;
+	tsdb->segments_left = true;
 	set_defaults(&tsdb->options);
 	tsdb_head_init(&tsdb->head, tsdb->options.out_of_order);
 	tsdb_exemplars_init(&tsdb->exemplars, tsdb->options.exemplar_limit);
@@ -407,6 +467,9 @@ void tsdb_close(struct tsdb **handle)
 	for (size_t i = 0; i < tsdb->blocks.n; i++)
 		tsdb_block_unref(&tsdb->blocks.v[i]);
 	vec_heap_release(&tsdb->blocks);
+	for (size_t i = 0; i < tsdb->leftovers.n; i++)
+		free(tsdb->leftovers.v[i]);
+	vec_heap_release(&tsdb->leftovers);
 	buf_release(&tsdb->log_records);
 	buf_release(&tsdb->series_records);
 	tsdb_exemplars_release(&tsdb->exemplars);

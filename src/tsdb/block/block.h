@@ -48,7 +48,9 @@ enum rc tsdb_block_writer_samples(struct cx *cx, struct block_writer *writer, co
 				  const double *values, size_t n) NODISCARD;
 /* What the block takes the place of, by file number: they go when it is opened. */
 void tsdb_block_writer_source(struct block_writer *writer, uint64_t number);
-/* Writes, syncs, renames. Takes the writer, whatever is returned; *path NULL: no samples came. */
+/* Writes, syncs, renames. Takes the writer, whatever is returned; *path, in cx->arena, is what
+ * stands under its name now, even when that could not be made durable. NULL: nothing, for no
+ * samples came, or it failed before. */
 enum rc tsdb_block_writer_finish(struct cx *cx, struct block_writer **writer, uint64_t order,
 				 uint64_t level, const char **path) NODISCARD;
 void tsdb_block_writer_drop(struct block_writer **writer);

@@ -367,14 +367,13 @@ enum rc tsdb_block_writer_finish(struct cx *cx, struct block_writer **handle, ui
 				 uint64_t level, const char **path)
 {
 	struct block_writer *w = *handle;
+	char *named = cx_printf(cx, "%s", w->path);
 	enum rc rc = RC_OK;
-	*path = NULL;
-	if (w->footer.sample_count > 0)
+	if (named == NULL)
+		rc = RC_LIMIT;
+	else if (w->footer.sample_count > 0)
 		rc = finish(cx, w, order, level);
-	if (rc == RC_OK && w->footer.sample_count > 0) {
-		*path = cx_printf(cx, "%s", w->path);
-		rc = *path == NULL ? RC_LIMIT : RC_OK;
-	}
+	*path = w->renamed ? named : NULL;
 	tsdb_block_writer_drop(handle);
 	return rc;
 }

@@ -69,6 +69,16 @@ size_t tsdb_wal_read(struct str bytes, const struct sample_reader *reader)
 	return records_read(bytes, WAL_MAGIC, take_record, (void *)(uintptr_t)reader);
 }
 
+enum rc tsdb_wal_newest(struct cx *cx, const char *directory, uint64_t *out)
+{
+	uint64_t *segments;
+	size_t count;
+	TRY(file_make_dirs(cx, directory, 0700));
+	TRY(records_list(cx, directory, "", &segments, &count));
+	*out = count == 0 ? 0 : segments[count - 1];
+	return RC_OK;
+}
+
 enum rc tsdb_wal_open(struct cx *cx, const char *directory, const struct sample_reader *reader,
 		      struct wal *out)
 {

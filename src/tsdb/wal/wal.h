@@ -27,6 +27,8 @@ struct wal_batch {
  * a log line; damage elsewhere ends the replay of that segment, with a log line. */
 enum rc tsdb_wal_open(struct cx *cx, const char *directory, const struct sample_reader *reader,
 		      struct wal *out) NODISCARD;
+/* The number of the newest segment, 0 without one. */
+enum rc tsdb_wal_newest(struct cx *cx, const char *directory, uint64_t *out) NODISCARD;
 void tsdb_wal_close(struct wal *wal);
 
 void tsdb_wal_begin(struct wal_batch *batch, struct buf *out);
