@@ -167,6 +167,19 @@ def e2e():
     return [case for path in sorted((ROOT / "tests/e2e").glob("*_test.py")) for case in script_cases(where, path)]
 
 
+@suite
+def fault():
+    """every step of the store killed or failed, its files damaged, floods: ends with the fault table"""
+    where = test_build()
+    command = [str(where / "tests/store_fault_test")] + (["--long"] if LONG else [])
+    code, output = run(command, timeout=14400 if LONG else 1800)
+    print("\n".join("    " + line for line in re.findall(r"^(?:not )?ok \d+ - (.*)", output, re.M)), flush=True)
+    cases = tap_cases("store_fault", code, output)
+    for path in sorted((ROOT / "tests/fault").glob("*_test.py")):
+        cases += script_cases(where, path, told=r"^    \| .*")
+    return cases
+
+
 # Words that are replaced: URL (a Backline listens there, unless the runner starts one by SERVE), PROGRAM, PORT.
 CONFORMANCE = [("promql", ["promql/promqltest.py", "URL", "promql/given"]), ("parser", ["promql/parsetest.py", "URL"]),
                ("compliance", ["promql/compliancetest.py", "URL"]),
@@ -229,7 +242,8 @@ def against_backline(program, use):
             process.wait(60)
 
 
-def script_cases(where, path):
+def script_cases(where, path, told=None):
+    """told: what of the output is shown even when all passed."""
     arguments = [sys.executable, str(path)] + (["--long"] if LONG else [])
     code, output = run(arguments, timeout=7200 if LONG else CASE_TIMEOUT_S,
                        env={"BACKLINE": str(where / "src/app/backline"), "PYTHONDONTWRITEBYTECODE": "1"})
@@ -237,9 +251,10 @@ def script_cases(where, path):
     passed, failed = (int(n) for n in counted[-1]) if counted else (0, 0)
     if code != 0 and failed == 0 or not counted:
         failed += 1
-    skipped = re.findall(r"^(?:skip|SKIP).*", output, re.M)
-    for line in skipped:
+    for line in re.findall(r"^(?:skip|SKIP).*", output, re.M):
         print("    %s: %s" % (path.stem, line))
+    for line in re.findall(told, output, re.M) if told else []:
+        print(line, flush=True)
     return [(path.stem, True, "")] * passed + [(path.stem, False, output)] * failed
 
 
