@@ -432,19 +432,8 @@ static bool watches_itself(const struct app *app)
 	return app->prometheus_path == NULL || app->manual_path != NULL;
 }
 
-static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *inputs)
+static enum rc open_metrics(struct cx *cx, struct app *app, const struct inputs *inputs)
 {
-	char *ledger_path = file_join(cx, app->data, "ledger.db");
-	if (ledger_path == NULL)
-		return RC_LIMIT;
-	TRY(ledger_open(cx, app->loop, ledger_path, &app->ledger));
-	TRY(http_client_open(cx, app->loop, &app->client));
-	struct remote_options sending = {.loop = app->loop,
-					 .client = app->client,
-					 .directory = file_join(cx, app->data, "remote")};
-	if (sending.directory == NULL)
-		return RC_LIMIT;
-	TRY(remote_open(cx, &sending, &app->remote));
 	const struct metrics_plan *kept = &app->plan->metrics;
 	struct tsdb_options store = {.directory = file_join(cx, app->data, "metrics"),
 				     .loop = app->loop,
@@ -463,7 +452,23 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 		store.exemplar_limit = inputs->prometheus->max_exemplars;
 	if (store.directory == NULL)
 		return RC_LIMIT;
-	TRY(tsdb_open(cx, &store, &app->tsdb));
+	return tsdb_open(cx, &store, &app->tsdb);
+}
+
+static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *inputs)
+{
+	char *ledger_path = file_join(cx, app->data, "ledger.db");
+	if (ledger_path == NULL)
+		return RC_LIMIT;
+	TRY(ledger_open(cx, app->loop, ledger_path, &app->ledger));
+	TRY(http_client_open(cx, app->loop, &app->client));
+	struct remote_options sending = {.loop = app->loop,
+					 .client = app->client,
+					 .directory = file_join(cx, app->data, "remote")};
+	if (sending.directory == NULL)
+		return RC_LIMIT;
+	TRY(remote_open(cx, &sending, &app->remote));
+	TRY(open_metrics(cx, app, inputs));
 	struct collect_options collecting = {.loop = app->loop,
 					     .client = app->client,
 					     .sink = tsdb_sink(app->tsdb),
