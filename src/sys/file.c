@@ -272,7 +272,10 @@ static enum rc make_dir(struct cx *cx, const char *path, mode_t mode)
 	if (made != 0 && errno != EEXIST)
 		return cx_fail_os(cx, code_of_errno(), "could not make directory '%s'", path);
 	char *copy = cx_printf(cx, "%s", path);
-	return copy == NULL ? RC_LIMIT : file_sync_dir(cx, dirname(copy));
+	enum rc rc = copy == NULL ? RC_LIMIT : file_sync_dir(cx, dirname(copy));
+	if (rc != RC_OK) /* who tries again must not take it for durable */
+		file_discard(path);
+	return rc;
 }
 
 enum rc file_make_dirs(struct cx *cx, const char *path, mode_t mode)
