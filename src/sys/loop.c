@@ -529,12 +529,14 @@ bool loop_jobs_pending(struct loop *loop)
 	return !is_idle(loop);
 }
 
-void loop_stats(const struct loop *loop, struct loop_stats *out)
+void loop_stats(struct loop *loop, struct loop_stats *out)
 {
 	*out = (struct loop_stats){.timers_fired = loop->timers_fired};
+	pthread_mutex_lock(&loop->lock);
 	for (int p = 0; p < LOOP_POOLS; p++) {
 		out->jobs_posted[p] = loop->pools[p].posted;
 		out->jobs_refused[p] = loop->pools[p].refused;
 		out->jobs_waiting[p] = loop->pools[p].waiting;
 	}
+	pthread_mutex_unlock(&loop->lock);
 }

@@ -89,6 +89,6 @@ struct loop_stats {
 	size_t jobs_waiting[LOOP_POOLS];
 	uint64_t timers_fired;
 };
-void loop_stats(const struct loop *loop, struct loop_stats *out);
+void loop_stats(struct loop *loop, struct loop_stats *out);
 
 #endif

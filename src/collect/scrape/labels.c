@@ -64,6 +64,15 @@ static enum rc add_target(struct cx *cx, const struct scrape_rules *rules, struc
 	return RC_OK;
 }
 
+/* Relabelling can make any name. */
+static bool names_valid(const struct labels *labels)
+{
+	for (size_t i = 0; i < labels->n; i++)
+		if (!labels_name_valid(labels->v[i].name))
+			return false;
+	return labels_metric_valid(labels_get(labels, LABELS_NAME));
+}
+
 enum rc collect_series_labels(struct cx *cx, const struct scrape_rules *rules,
 			      const struct scrape_labels *given, struct labels *out, bool *keep)
 {
@@ -97,6 +106,8 @@ enum rc collect_series_labels(struct cx *cx, const struct scrape_rules *rules,
 		*keep = false; /* nothing is left of it */
 	if (*keep && labels_get(out, LABELS_NAME).n == 0)
 		return cx_fail(cx, RC_INVALID, "missing metric name (__name__ label)");
+	if (*keep && !names_valid(out))
+		return cx_fail(cx, RC_INVALID, "invalid metric name or label names");
 	if (*keep && out->n > LABELS_LIMIT)
 		return cx_fail(cx, RC_LIMIT, "a series has more than %d labels", LABELS_LIMIT);
 	return RC_OK;

@@ -77,9 +77,9 @@ static const char *instant(struct cx *cx, const char *p, const char *end, int64_
 	p = number(cx, p, end, &seconds);
 	if (p == NULL)
 		return NULL;
-	if (!isfinite(seconds) || fabs(seconds) > 9e15)
+	if (!isfinite(seconds))
 		return bad(cx, "invalid timestamp");
-	*out = (int64_t)(seconds * 1000);
+	*out = fabs(seconds) < 9e15 ? (int64_t)(seconds * 1000) : SCRAPE_NO_TIME;
 	return p;
 }
 

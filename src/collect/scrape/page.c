@@ -170,7 +170,7 @@ static enum rc take_sample(struct run *run, struct scrape_entry *entry, const ch
 		run->over_limit = true;
 		return RC_OK;
 	}
-	bool too_far = timed && t_ms > run->t_ms + FUTURE_LIMIT_MS;
+	bool too_far = timed && (t_ms == SCRAPE_NO_TIME || t_ms > run->t_ms + FUTURE_LIMIT_MS);
 	enum rc rc = too_far ? RC_CONFLICT : append(run, entry, p, t_ms, tail->value);
 	if (rc != RC_OK && rc != RC_CONFLICT)
 		return rc;
@@ -186,7 +186,8 @@ static enum rc take_sample(struct run *run, struct scrape_entry *entry, const ch
 		entry->tracked = run->cache->generation;
 	}
 	run->out->added += rc == RC_OK && run->fresh == entry;
-	if (rc == RC_OK && run->exemplar.given && run->sink->exemplar != NULL)
+	if (rc == RC_OK && run->exemplar.given && run->sink->exemplar != NULL &&
+	    !(run->exemplar.has_t && run->exemplar.t_ms == SCRAPE_NO_TIME))
 		put_exemplar(run, entry, t_ms);
 	return RC_OK;
 }
@@ -297,13 +298,17 @@ static enum rc read_page(struct run *run, struct str body)
 	const char *p = body.p;
 	run->end = body.p + body.n;
 	while (p < run->end && !run->finished) {
-		if (run->format->skips_blanks) {
-			while (p < run->end && (*p == ' ' || *p == '\t' || *p == '\n'))
-				p++;
-			if (p == run->end)
-				break;
-		}
-		const char *behind = one_line(run, p);
+		bool indented = false;
+		while (run->format->skips_blanks && p < run->end &&
+		       (*p == ' ' || *p == '\t' || *p == '\n'))
+			indented = *p++ != '\n';
+		if (p == run->end)
+			break;
+		/* to Prometheus the blanks are a part of the metric's name */
+		bool refused = indented && *p != '#';
+		const char *behind = refused ? NULL : one_line(run, p);
+		if (refused)
+			(void)cx_fail(run->cx, RC_INVALID, "blanks stand before a sample");
 		if (behind == NULL)
 			return bad_line(run, body.p, p);
 		p = behind;

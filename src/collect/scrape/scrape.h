@@ -43,6 +43,9 @@ struct scrape_exemplar {
 	bool given, has_t;
 };
 
+/* A timestamp that no store can have: its sample is refused, the page is not. */
+#define SCRAPE_NO_TIME INT64_MIN
+
 /* What stands behind a series. */
 struct scrape_tail {
 	double value;

@@ -399,6 +399,8 @@ static void open_metrics_is_strict(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (read_open(bad[i]) != RC_INVALID)
 			fail_msg("taken: %s", bad[i]);
+	assert_int_equal(read_open("a 1 99999999999999999999\n# EOF\n"), RC_OK);
+	assert_int_equal(outcome.refused, 1);
 	assert_int_equal(read_open("# HELP a_seconds b\n# UNIT a_seconds seconds\n# EOF"), RC_OK);
 }
 
@@ -453,7 +455,9 @@ static void garbage_is_refused(void **state)
 					  "a{x=",
 					  "a{x=\"",
 					  "a{x=\"}",
-					  "1 1"};
+					  "1 1",
+					  "  a 1",
+					  "\t# TYPE a x"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct buf page = BUF_INIT;
