@@ -424,8 +424,8 @@ static enum rc read_head(struct cx *cx, const char *path, struct counting *count
 static enum rc read_segments(struct cx *cx, struct remote_queue *queue)
 {
 	uint64_t *numbers, bytes;
-	size_t count, good;
-	bool whole;
+	size_t count;
+	struct records_end end;
 	TRY(records_list(cx, queue->directory, "", &numbers, &count));
 	for (size_t i = 0; i < count; i++) {
 		struct counting counting = {.before = queue->stats.samples};
@@ -436,8 +436,8 @@ static enum rc read_segments(struct cx *cx, struct remote_queue *queue)
 			TRY(read_head(cx, path, &counting, &bytes));
 		} else {
 			TRY(records_replay(cx, path, REMOTE_QUEUE_MAGIC, count_record, &counting,
-					   &good, &whole));
-			bytes = good;
+					   &end));
+			bytes = end.good_bytes;
 		}
 		*vec_heap_add(&queue->segments) =
 			(struct segment){numbers[i], bytes, counting.before};

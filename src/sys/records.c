@@ -175,12 +175,27 @@ static enum rc map_file(struct cx *cx, const char *path, struct str *out)
 	return rc;
 }
 
+/* A process that is ended, or a power loss, leaves nothing good behind what is torn. */
+static bool goes_on(struct str bytes, size_t good_bytes)
+{
+	size_t at = good_bytes < RECORDS_MAGIC_BYTES ? RECORDS_MAGIC_BYTES : good_bytes;
+	struct str rest = at < bytes.n ? str_skip(bytes, at) : STR(""), payload;
+	if (rest.n < RECORD_HEAD_BYTES)
+		return false;
+	uint32_t length = bytes_u32(rest.p);
+	if (length < 1 || length > rest.n - RECORD_HEAD_BYTES)
+		return false;
+	rest = str_skip(rest, RECORD_HEAD_BYTES + (size_t)length);
+	return record_cut(&rest, &payload);
+}
+
 enum rc records_replay(struct cx *cx, const char *path, const char *magic,
-		       bool (*take)(void *context, struct str payload), void *context, size_t *good,
-		       bool *whole)
+		       bool (*take)(void *context, struct str payload), void *context,
+		       struct records_end *end)
 {
 	struct str bytes;
 	enum rc rc = RC_OK;
+	*end = (struct records_end){0};
 	TRY(map_file(cx, path, &bytes));
 	if (bytes.n >= RECORDS_MAGIC_BYTES &&
 	    memcmp(bytes.p, magic, RECORDS_MAGIC_BYTES - 1) == 0 &&
@@ -190,13 +205,15 @@ enum rc records_replay(struct cx *cx, const char *path, const char *magic,
 		rc = cx_fail(cx, RC_UNSUPPORTED, "version %d of '%s' is not known",
 			     bytes.p[RECORDS_MAGIC_BYTES - 1], path);
 	else
-		*good = records_read(bytes, magic, take, context);
+		end->good_bytes = records_read(bytes, magic, take, context);
 	/* an empty one lacks its magic: who made it was ended, and what is appended would be lost
 	 */
-	*whole = rc == RC_OK && *good == bytes.n && bytes.n > 0;
-	if (rc == RC_OK && *good < bytes.n)
+	end->whole = rc == RC_OK && end->good_bytes == bytes.n && bytes.n > 0;
+	end->damaged = rc == RC_OK && goes_on(bytes, end->good_bytes);
+	if (rc == RC_OK && end->good_bytes < bytes.n)
 		log_warn("a log ends in bytes that are no whole record: torn by a stop, or damaged",
-			 F_TEXT("path", path), F_INT("good_bytes", *good), F_INT("bytes", bytes.n));
+			 F_TEXT("path", path), F_INT("good_bytes", end->good_bytes),
+			 F_INT("bytes", bytes.n));
 	if (bytes.n > 0)
 		munmap((void *)(uintptr_t)bytes.p, bytes.n);
 	return rc;

@@ -33,11 +33,18 @@ enum rc records_reopen(struct cx *cx, const char *directory, const char *prefix,
 /* Appends; on failure the file is cut back to *bytes. RC_IO, and not RC_NO_SPACE, when it may hold
  * half a record. */
 enum rc records_append(struct cx *cx, int fd, uint64_t *bytes, struct str records) NODISCARD;
-/* Maps the file and reads it; RC_UNSUPPORTED for another version. *good is behind the last good
- * record; *whole: nothing follows it. What does is logged. */
+/* How a file ends. */
+struct records_end {
+	size_t good_bytes; /* behind the last good record */
+	bool whole;        /* nothing follows it */
+	bool damaged; /* a record follows that is no good one, and behind it one that is: not torn
+		       */
+};
+/* Maps the file and reads it; RC_UNSUPPORTED for another version. What follows the last good record
+ * is logged. */
 enum rc records_replay(struct cx *cx, const char *path, const char *magic,
-		       bool (*take)(void *context, struct str payload), void *context, size_t *good,
-		       bool *whole) NODISCARD;
+		       bool (*take)(void *context, struct str payload), void *context,
+		       struct records_end *end) NODISCARD;
 enum rc records_drop_before(struct cx *cx, const char *directory, const char *prefix,
 			    uint64_t number) NODISCARD;
 

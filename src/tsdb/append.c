@@ -22,6 +22,7 @@ struct sample_batch {
 	VEC(struct pending_exemplar) exemplars;
 	struct labels_room key;
 	uint64_t duplicate, out_of_order;
+	int64_t now_ms; /* of the commit */
 };
 
 static struct sample_batch *sink_begin(void *self)
@@ -127,15 +128,15 @@ static enum head_verdict judge_in_batch(const struct sample_batch *batch,
 		       : HEAD_TAKEN;
 }
 
-static enum head_verdict judge(struct sample_batch *batch, struct head_series *series, int64_t t_ms,
-			       double value)
+static enum head_verdict judge(struct cx *cx, struct sample_batch *batch,
+			       struct head_series *series, int64_t t_ms, double value)
 {
 	struct tsdb *tsdb = batch->tsdb;
 	enum head_verdict verdict = judge_in_batch(batch, series, t_ms, value);
 	if (verdict != HEAD_TAKEN || t_ms > __atomic_load_n(&series->newest_ms, __ATOMIC_RELAXED))
 		return verdict;
 	pthread_rwlock_rdlock(&tsdb->commit_lock);
-	verdict = tsdb_head_judge(&tsdb->head, series, t_ms, value);
+	verdict = tsdb_head_judge(&tsdb->head, series, t_ms, value, cx_wall(cx).ms);
 	pthread_rwlock_unlock(&tsdb->commit_lock);
 	return verdict;
 }
@@ -149,7 +150,7 @@ static enum rc sink_append(struct sample_batch *batch, struct cx *cx, const stru
 	if (batch->pending.n >= TSDB_BATCH_LIMIT)
 		return cx_fail(cx, RC_LIMIT, "a batch holds %d samples at most", TSDB_BATCH_LIMIT);
 	TRY(find_or_add(cx, batch, labels, ref, &series));
-	enum head_verdict verdict = judge(batch, series, t_ms, value);
+	enum head_verdict verdict = judge(cx, batch, series, t_ms, value);
 	if (verdict == HEAD_TAKEN) {
 		*vec_heap_add(&batch->pending) = (struct pending){series, t_ms, value, false};
 		return RC_OK;
@@ -196,7 +197,8 @@ static bool judge_pending(struct tsdb *tsdb, struct sample_batch *batch, size_t 
 		*previous = &before->value;
 		return true;
 	}
-	enum head_verdict verdict = tsdb_head_judge(&tsdb->head, p->series, p->t_ms, p->value);
+	enum head_verdict verdict =
+		tsdb_head_judge(&tsdb->head, p->series, p->t_ms, p->value, batch->now_ms);
 	batch->duplicate += verdict == HEAD_DUPLICATE;
 	batch->out_of_order += verdict == HEAD_OUT_OF_ORDER;
 	if (verdict == HEAD_TAKEN && p->t_ms > p->series->newest_ms &&
@@ -266,8 +268,9 @@ static void take(struct tsdb *tsdb, struct sample_batch *batch)
 		struct pending *p = &batch->pending.v[i];
 		bool newest = p->t_ms > p->series->newest_ms;
 		/* a batch may hold a sample twice, not one behind the other */
-		if (!p->taken || (!newest && tsdb_head_judge(&tsdb->head, p->series, p->t_ms,
-							     p->value) != HEAD_TAKEN))
+		if (!p->taken ||
+		    (!newest && tsdb_head_judge(&tsdb->head, p->series, p->t_ms, p->value,
+						batch->now_ms) != HEAD_TAKEN))
 			continue;
 		tsdb_head_append(&tsdb->head, p->series, p->t_ms, p->value);
 		if (newest)
@@ -296,10 +299,11 @@ static enum rc commit(struct cx *cx, struct tsdb *tsdb, struct sample_batch *bat
 {
 	if (tsdb->state != RC_OK)
 		return refuse(cx, tsdb);
+	batch->now_ms = cx_wall(cx).ms;
 	size_t added = encode(tsdb, batch);
 	enum rc rc = write_records(cx, tsdb, added);
 	if (tsdb->head.min_ms > tsdb->head.max_ms)
-		tsdb->holds_since_ms = cx_wall(cx).ms;
+		tsdb->holds_since_ms = batch->now_ms;
 	if (rc == RC_OK)
 		take(tsdb, batch);
 	else

@@ -210,10 +210,14 @@ static enum rc tidy(struct cx *cx, struct flush *f)
 	struct head *head = &tsdb->head;
 	TRY(drop_segments(cx, tsdb));
 	int64_t newest_ms = __atomic_load_n(&head->newest_ms, __ATOMIC_RELAXED);
+	int64_t now_ms = cx_wall(cx).ms;
+	if (newest_ms > now_ms) /* one from the future makes no other quiet */
+		newest_ms = now_ms;
 	/* before the first sample there is no age */
-	size_t dropped = newest_ms == INT64_MIN ? 0
-						: tsdb_head_drop_quiet(head, newest_ms - QUIET_MS,
-								       &tsdb->commit_lock);
+	size_t dropped =
+		newest_ms < INT64_MIN + QUIET_MS
+			? 0
+			: tsdb_head_drop_quiet(head, newest_ms - QUIET_MS, &tsdb->commit_lock);
 	size_t live = __atomic_load_n(&head->series_count, __ATOMIC_RELAXED);
 	pthread_rwlock_wrlock(&tsdb->commit_lock);
 	tsdb->stats.series_dropped += dropped;

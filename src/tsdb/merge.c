@@ -13,6 +13,9 @@
 #define MERGED_MOST_SERIES 300000                /* about 80 MiB while it is written */
 #define MERGED_MOST_SPAN_MS (4LL * 24 * 3600000) /* so much stays longer than its retention */
 
+#define CLOCK_SLACK_MS 60000
+#define CLOCK_TRUSTED_AFTER_MS (24LL * 3600000)
+
 /* Samples in [from, to] of series in `series` (by number in the one block) are left out. */
 struct erasure {
 	int64_t from_ms, to_ms;
@@ -274,13 +277,28 @@ static uint64_t bytes_of_blocks(const struct tsdb *tsdb)
 	return bytes;
 }
 
+/* The clock's time, but for one that was set forward: until that has stood for a day it may be a
+ * mistake, that must not cost what is kept. */
+static int64_t trusted_now_ms(struct tsdb *tsdb)
+{
+	const struct clock *clock = loop_clock(tsdb->options.loop);
+	struct wall wall = clock_wall(clock);
+	struct mono mono = clock_mono(clock);
+	struct dur passed = mono_since(mono, tsdb->trusted_at);
+	int64_t expected_ms = tsdb->trusted.ms + passed.ms;
+	if (wall.ms > expected_ms + CLOCK_SLACK_MS && passed.ms < CLOCK_TRUSTED_AFTER_MS)
+		return expected_ms;
+	tsdb->trusted = wall;
+	tsdb->trusted_at = mono;
+	return wall.ms;
+}
+
 /* A sample from the future must not drop what is kept: time is the clock's. */
 void tsdb_drop_old(struct tsdb *tsdb)
 {
 	const struct tsdb_options *options = &tsdb->options;
 	int64_t newest_ms = __atomic_load_n(&tsdb->head.newest_ms, __ATOMIC_RELAXED);
-	int64_t now_ms =
-		options->loop == NULL ? newest_ms : clock_wall(loop_clock(options->loop)).ms;
+	int64_t now_ms = options->loop == NULL ? newest_ms : trusted_now_ms(tsdb);
 	if (newest_ms > now_ms)
 		newest_ms = now_ms;
 	for (size_t i = 0; i < tsdb->blocks.n;) {

@@ -103,7 +103,7 @@ static bool take_sample(void *context, uint64_t ref, int64_t t_ms, double value)
 	struct head_series *series = series_of(r, ref);
 	if (series == NULL)
 		r->samples_lost++;
-	else if (was_taken(tsdb_head_judge(&r->tsdb->head, series, t_ms, value)))
+	else if (was_taken(tsdb_head_judge(&r->tsdb->head, series, t_ms, value, INT64_MAX)))
 		tsdb_head_append(&r->tsdb->head, series, t_ms, value);
 	return true;
 }

@@ -27,6 +27,7 @@ void tsdb_stats(struct tsdb *tsdb, struct tsdb_stats *out)
 	const struct head *head = &tsdb->head;
 	*out = tsdb->stats;
 	out->series_in_head = __atomic_load_n(&head->series_count, __ATOMIC_RELAXED);
+	out->series_refused = __atomic_load_n(&head->series_refused, __ATOMIC_RELAXED);
 	out->wal_bytes = tsdb->wal.bytes;
 	out->head_chunks = head->chunk_count;
 	out->series_file_bytes = tsdb->series_file.bytes;

@@ -56,6 +56,7 @@ struct tsdb {
 	struct tsdb_stats stats; /* under the commit lock */
 	enum rc state;           /* under the commit lock, atomic for whoever holds none */
 	char reason[200];
+	char doubt[240]; /* "" without; set at the start */
 	/* Segments up to this may lack what was written to them: before ingestion goes on, all that
 	 * is in memory becomes a block. 0: none. */
 	uint64_t suspect_segment;
@@ -63,6 +64,8 @@ struct tsdb {
 	 * goes on it is written anew. */
 	enum { SERIES_FINE, SERIES_SUSPECT, SERIES_BEING_MENDED } series_state;
 	int former_fds[FORMERS];       /* -1: none; under the commit lock */
+	struct wall trusted;           /* under upkeep_lock: the clock when it was right, ... */
+	struct mono trusted_at;        /* ... at this time */
 	bool segments_left;            /* under upkeep_lock: of before the last flush */
 	struct mono upkeep_not_before; /* loop: after a failure */
 	struct dur upkeep_pause;       /* loop: that followed the last failure */

@@ -409,6 +409,29 @@ static enum rc read_back(struct cx *cx, struct tsdb *tsdb)
 	return tsdb_replay(cx, tsdb);
 }
 
+/* A gap must not pass for an answer. */
+static void note_doubt(struct tsdb *tsdb)
+{
+	uint64_t blocks = tsdb->stats.blocks_damaged;
+	tsdb->stats.logs_damaged =
+		(uint64_t)(tsdb->wal.damaged || tsdb->stats.samples_without_series > 0) +
+		tsdb->series_file.damaged;
+	if (blocks + tsdb->stats.logs_damaged == 0)
+		return;
+	snprintf(tsdb->doubt, sizeof(tsdb->doubt),
+		 "answers may lack samples: %llu blocks and %llu logs were found damaged at the "
+		 "start; `backline tsdb verify` names them, `backline tsdb repair` saves what can "
+		 "be read",
+		 (unsigned long long)blocks, (unsigned long long)tsdb->stats.logs_damaged);
+	log_error("files of the metrics store are damaged", F_TEXT("what", tsdb->doubt));
+}
+
+const char *tsdb_doubt(const struct tsdb *tsdb)
+{
+	CHECK_MAGIC(tsdb, TSDB_MAGIC);
+	return tsdb->doubt[0] == '\0' ? NULL : tsdb->doubt;
+}
+
 enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb **out)
 {
 	struct tsdb *tsdb = make(options);
@@ -418,6 +441,9 @@ enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb
 		tsdb_close(&tsdb);
 		return rc;
 	}
+	note_doubt(tsdb);
+	tsdb->trusted = cx_wall(cx);
+	tsdb->trusted_at = cx_mono(cx);
 	if (options->loop != NULL)
 		loop_timer_after(options->loop, &tsdb->sync_timer, sync_pause(tsdb));
 	*out = tsdb;

@@ -142,10 +142,16 @@ enum rc tsdb_inspect(struct cx *cx, const char *directory, bool verify, struct t
 enum rc tsdb_repair(struct cx *cx, const char *directory, struct tsdb_file **out,
 		    size_t *count) NODISCARD;
 
+/* What answers may lack because it was found damaged at the start, in a sentence for whoever asks;
+ * NULL when nothing was. Any thread. */
+const char *tsdb_doubt(const struct tsdb *tsdb);
+
 struct tsdb_stats {
 	size_t series_in_head, blocks;
 	uint64_t block_bytes, block_samples, series_file_bytes;
+	uint64_t series_refused; /* by a limit, however often the same one came */
 	uint64_t flushes, series_dropped, blocks_dropped, blocks_damaged;
+	uint64_t logs_damaged;           /* at the start: the log, the series file */
 	uint64_t samples_without_series; /* of the log, at the start */
 	uint64_t samples_appended, samples_out_of_order, samples_duplicate;
 	uint64_t wal_bytes, wal_syncs, compactions, compactions_failed;

@@ -91,7 +91,7 @@ static enum rc run_series(struct cx *cx, struct query_job *q)
 	if (rc == RC_OK) {
 		web_query_begin(&json, &q->answer);
 		put_found(&json, &found);
-		json_end_object(&json);
+		web_query_end(&json, q);
 	}
 	for (size_t i = 0; i < found.queries.n; i++)
 		tsdb_query_close(&found.queries.v[i]);
@@ -165,7 +165,7 @@ static enum rc run_texts(struct cx *cx, struct query_job *q)
 			if (i == 0 || !str_eq(found.list.v[i], found.list.v[i - 1]))
 				json_string(&json, found.list.v[i]);
 		json_end_array(&json);
-		json_end_object(&json);
+		web_query_end(&json, q);
 	}
 	vec_heap_release(&found.list);
 	web_selectors_close(&selectors);

@@ -132,6 +132,18 @@ void web_query_begin(struct json *json, struct buf *out)
 	json_key(json, "data");
 }
 
+void web_query_end(struct json *json, const struct query_job *q)
+{
+	const char *doubt = tsdb_doubt(q->web->options.tsdb);
+	if (doubt != NULL) {
+		json_key(json, "warnings");
+		json_array(json);
+		json_string(json, str_of(doubt));
+		json_end_array(json);
+	}
+	json_end_object(json);
+}
+
 struct timing {
 	struct mono begun, parsed, evaluated;
 	uint64_t samples;
@@ -206,7 +218,7 @@ static enum rc run_query(struct cx *cx, struct query_job *q)
 	if (q->stats)
 		put_stats(&json, q, &timing, &result);
 	json_end_object(&json);
-	json_end_object(&json);
+	web_query_end(&json, q);
 	return RC_OK;
 }
 

@@ -37,8 +37,9 @@ struct query_job *web_query_new(struct http_request *request, struct web *web, e
 void web_query_post(struct query_job *q, enum rc rc);
 /* A copy with the NUL bytes it may have; free() its bytes. */
 struct str web_heap_str(struct str text);
-/* {"status":"success","data": around what run() writes. */
+/* {"status":"success","data": before what run() writes, and behind it what the store warns of. */
 void web_query_begin(struct json *json, struct buf *out);
+void web_query_end(struct json *json, const struct query_job *q);
 
 /* RC_INVALID with `invalid parameter "NAME": ...` around the error in cx. */
 enum rc web_invalid_param(struct cx *cx, const char *name) NODISCARD;

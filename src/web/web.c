@@ -54,6 +54,8 @@ static double resident_bytes(void)
 	M("process_resident_memory_bytes", "gauge", "Resident memory.", s.resident_bytes)          \
 	M("process_start_time_seconds", "gauge", "When it was started, Unix time.", s.started_s)   \
 	M("backline_head_series", "gauge", "Series in the head.", (double)s.store.series_in_head)  \
+	M("backline_series_refused_total", "counter", "Samples of new series refused by a limit.", \
+	  (double)s.store.series_refused)                                                          \
 	M("backline_samples_appended_total", "counter", "Samples stored.",                         \
 	  (double)s.store.samples_appended)                                                        \
 	M("backline_samples_out_of_order_total", "counter", "Samples refused as too late.",        \
@@ -68,6 +70,8 @@ static double resident_bytes(void)
 	  (double)s.store.block_samples)                                                           \
 	M("backline_blocks_damaged", "gauge", "Blocks left out at the start, as damaged.",         \
 	  (double)s.store.blocks_damaged)                                                          \
+	M("backline_logs_damaged", "gauge", "Logs of the store found damaged at the start.",       \
+	  (double)s.store.logs_damaged)                                                            \
 	M("backline_series_dropped_total", "counter", "Series that left memory, having ended.",    \
 	  (double)s.store.series_dropped)                                                          \
 	M("backline_flushes_total", "counter", "Blocks made of what was in memory.",               \

@@ -82,6 +82,7 @@ struct head {
 	VEC(struct head_series *) ranked, unranked; /* by labels; since the last ranking */
 	struct reclaim reclaim;
 	size_t series_count;    /* atomic */
+	size_t series_refused;  /* atomic: by a limit */
 	size_t chunk_count;     /* under the commit lock */
 	int64_t min_ms, max_ms; /* of all samples, atomic; min > max when empty */
 	int64_t newest_ms;      /* ever appended, atomic; INT64_MIN: none */
@@ -121,8 +122,10 @@ size_t tsdb_head_drop_quiet(struct head *head, int64_t quiet_ms, pthread_rwlock_
 /* ---- samples; the caller holds the commit lock ---- */
 
 enum head_verdict { HEAD_TAKEN, HEAD_SAME, HEAD_DUPLICATE, HEAD_OUT_OF_ORDER };
+/* Late is what is older than the newest sample by more than the window; where that one is of the
+ * future, for the clock was wrong when it came, older than now_ms. INT64_MAX: it is not. */
 enum head_verdict tsdb_head_judge(const struct head *head, const struct head_series *series,
-				  int64_t t_ms, double value);
+				  int64_t t_ms, double value, int64_t now_ms);
 void tsdb_head_append(struct head *head, struct head_series *series, int64_t t_ms, double value);
 /* What is open becomes the newest sealed one, as it is. */
 void tsdb_head_close_open(struct head_series *series);

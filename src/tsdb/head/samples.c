@@ -47,13 +47,15 @@ static enum head_verdict judge_in(const struct head_chunk *chunk, int64_t t_ms, 
 }
 
 enum head_verdict tsdb_head_judge(const struct head *head, const struct head_series *series,
-				  int64_t t_ms, double value)
+				  int64_t t_ms, double value, int64_t now_ms)
 {
+	int64_t horizon_ms = series->newest_ms < now_ms ? series->newest_ms : now_ms;
 	if (t_ms > series->newest_ms)
 		return HEAD_TAKEN;
 	if (t_ms == series->newest_ms)
 		return compare(series->newest, value);
-	if ((uint64_t)series->newest_ms - (uint64_t)t_ms > (uint64_t)head->out_of_order_ms)
+	if (t_ms < horizon_ms &&
+	    (uint64_t)horizon_ms - (uint64_t)t_ms > (uint64_t)head->out_of_order_ms)
 		return HEAD_OUT_OF_ORDER;
 	if (series->open != NULL && t_ms >= series->open->min_ms) {
 		enum head_verdict verdict = judge_in(series->open, t_ms, value);

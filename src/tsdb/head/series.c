@@ -242,6 +242,13 @@ struct head_series *tsdb_head_pin_by_labels(struct head *head, const struct labe
 
 /* ---- adding ---- */
 
+/* What a scrape tells of itself: with a job at its limit that is what must not be missing. */
+static bool is_report(const struct labels *labels)
+{
+	struct str name = labels_get(labels, LABELS_NAME);
+	return str_is(name, "up") || str_starts(name, STR("scrape_"));
+}
+
 static enum rc check_limits(struct cx *cx, struct head *head, const struct labels *labels,
 			    size_t series_limit, size_t job_limit)
 {
@@ -252,7 +259,7 @@ static enum rc check_limits(struct cx *cx, struct head *head, const struct label
 		cx_hint(cx, "Find what makes them at /api/v1/status/tsdb, or raise the limit.");
 		return rc;
 	}
-	if (job_limit == 0 || job.n == 0)
+	if (job_limit == 0 || job.n == 0 || is_report(labels))
 		return RC_OK;
 	pthread_rwlock_rdlock(&head->index_lock);
 	size_t held = tsdb_postings_count(&head->index, STR("job"), job);
@@ -295,6 +302,8 @@ enum rc tsdb_head_pin_or_add(struct cx *cx, struct head *head, const struct labe
 	struct head_series *series = find_in(shard, key);
 	if (series == NULL)
 		rc = check_limits(cx, head, key->labels, series_limit, job_limit);
+	if (rc != RC_OK)
+		__atomic_add_fetch(&head->series_refused, 1, __ATOMIC_RELAXED);
 	if (series == NULL && rc == RC_OK) {
 		series = make_series(key);
 		if (take_slot(head, series, ref)) {

@@ -83,8 +83,8 @@ enum rc tsdb_series_open(struct cx *cx, const char *directory, const struct seri
 			 struct series_file *out)
 {
 	uint64_t *numbers;
-	size_t count, good = 0;
-	bool whole = true;
+	size_t count;
+	struct records_end end = {0};
 	struct counting counting = {reader, 0};
 	*out = (struct series_file){.directory = heap_copy(directory, strlen(directory)), .fd = -1};
 	TRY(records_list(cx, directory, PREFIX, &numbers, &count));
@@ -93,13 +93,14 @@ enum rc tsdb_series_open(struct cx *cx, const char *directory, const struct seri
 		if (path == NULL)
 			return RC_LIMIT;
 		counting.count = 0;
-		TRY(records_replay(cx, path, SERIES_MAGIC, count_record, &counting, &good, &whole));
+		TRY(records_replay(cx, path, SERIES_MAGIC, count_record, &counting, &end));
+		out->damaged = out->damaged || end.damaged;
 	}
-	if (count == 0 || !whole)
+	if (!end.whole)
 		return begin_file(cx, out, count == 0 ? 1 : numbers[count - 1] + 1);
 	TRY(records_reopen(cx, directory, PREFIX, numbers[count - 1], &out->fd));
 	out->number = numbers[count - 1];
-	out->bytes = good;
+	out->bytes = end.good_bytes;
 	out->records = counting.count;
 	return RC_OK;
 }

@@ -83,8 +83,8 @@ enum rc tsdb_wal_open(struct cx *cx, const char *directory, const struct sample_
 		      struct wal *out)
 {
 	uint64_t *segments;
-	size_t count, good;
-	bool whole;
+	size_t count;
+	struct records_end end;
 	*out = (struct wal){.fd = -1};
 	TRY(file_make_dirs(cx, directory, 0700));
 	TRY(records_list(cx, directory, "", &segments, &count));
@@ -93,7 +93,8 @@ enum rc tsdb_wal_open(struct cx *cx, const char *directory, const struct sample_
 		if (path == NULL)
 			return RC_LIMIT;
 		TRY(records_replay(cx, path, WAL_MAGIC, take_record, (void *)(uintptr_t)reader,
-				   &good, &whole));
+				   &end));
+		out->damaged = out->damaged || end.damaged;
 	}
 	out->directory = heap_copy(directory, strlen(directory));
 	enum rc rc = open_segment(cx, out, count == 0 ? 1 : segments[count - 1] + 1);

@@ -15,6 +15,7 @@ struct wal {
 	int fd;
 	uint64_t segment;
 	uint64_t bytes; /* of the segment: good so far */
+	bool damaged;   /* when it was opened: good records stood behind one that was not */
 };
 
 /* One record under way: samples are put into it. */
@@ -50,6 +51,7 @@ struct series_file {
 	uint64_t number;
 	uint64_t bytes;
 	size_t records;
+	bool damaged; /* when it was opened, as a log may be */
 };
 
 struct series_reader {
