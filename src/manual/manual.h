@@ -87,10 +87,35 @@ bool priority_named(struct str name, enum priority *out);
 
 enum tier { TIER_CRITICAL, TIER_MAJOR, TIER_NON_CRITICAL };
 
+enum channel_kind {
+	CHANNEL_EMAIL,
+	CHANNEL_SLACK,
+	CHANNEL_SMS,
+	CHANNEL_CALL,
+	CHANNEL_TELEGRAM,
+	CHANNEL_WEBHOOK,
+	CHANNEL_LOG /* the embedded default: the log and the page, nobody else */
+};
+const char *channel_kind_name(enum channel_kind kind);
+
+/* How a person wants to be reached: "SMS at once, call after 2 min". Only by kinds that go to a
+ * person, and only where the person has the address. */
+struct contact_rule {
+	enum channel_kind kind;
+	struct dur after; /* from the step that reaches the person */
+};
+struct contact_rules {
+	struct contact_rule *rules; /* soonest first */
+	size_t rule_count;          /* 0: the person says nothing, the manual's channels are used */
+};
+
 struct person {
 	const char *id, *title, *email, *phone, *slack, *telegram; /* absent: NULL */
+	struct contact_rules contact[PRIORITIES];
 	struct place place;
 };
+/* The person's own address for messages of that kind; NULL: none. */
+const char *person_address(const struct person *person, enum channel_kind kind);
 
 /* A rotation: layers of people; the last layer that covers an instant decides. Issue 2: one layer.
  */
@@ -225,17 +250,6 @@ struct rule_group {
 };
 
 /* ---- from an alert to a person ---- */
-
-enum channel_kind {
-	CHANNEL_EMAIL,
-	CHANNEL_SLACK,
-	CHANNEL_SMS,
-	CHANNEL_CALL,
-	CHANNEL_TELEGRAM,
-	CHANNEL_WEBHOOK,
-	CHANNEL_LOG /* the embedded default: the log and the page, nobody else */
-};
-const char *channel_kind_name(enum channel_kind kind);
 
 struct channel {
 	enum channel_kind kind;

@@ -35,6 +35,25 @@ const char *channel_kind_name(enum channel_kind kind)
 	return NAME_OF(names, kind);
 }
 
+const char *person_address(const struct person *person, enum channel_kind kind)
+{
+	switch (kind) {
+	case CHANNEL_EMAIL:
+		return person->email;
+	case CHANNEL_SMS:
+	case CHANNEL_CALL:
+		return person->phone;
+	case CHANNEL_SLACK:
+		return person->slack;
+	case CHANNEL_TELEGRAM:
+		return person->telegram;
+	case CHANNEL_WEBHOOK:
+	case CHANNEL_LOG:
+		return NULL;
+	}
+	return NULL;
+}
+
 /* The last layer that has people decides; turns count from its hand-over. */
 const struct person *oncall_at(const struct oncall *oncall, struct wall at)
 {

@@ -32,6 +32,9 @@ const struct person *site_person_named(const struct plan *plan, struct str id);
 
 /* site_people.c: who is who, who is on call, whom the document means. */
 enum rc site_read_people(struct site_reader *r, const struct conf_node *node) NODISCARD;
+/* site_contact.c: how a person wants to be reached */
+enum rc site_read_contact_rules(struct site_reader *r, const struct conf_node *node,
+				struct person *person) NODISCARD;
 enum rc site_read_oncall(struct site_reader *r, const struct conf_node *node) NODISCARD;
 void site_read_contacts(struct site_reader *r, const struct conf_node *node);
 /* site_components.c */

@@ -6,13 +6,24 @@
 
 /* ---- people ---- */
 
-static const struct conf_key person_keys[] = {
-	{"title", CONF_TEXT, offsetof(struct person, title), "for example Tech Lead", false},
-	{"email", CONF_TEXT, offsetof(struct person, email), "an address", false},
-	{"phone", CONF_TEXT, offsetof(struct person, phone), "+ and digits", false},
-	{"slack", CONF_TEXT, offsetof(struct person, slack), "the member's id", false},
-	{"telegram", CONF_TEXT, offsetof(struct person, telegram), "the chat's id", false},
+struct person_text {
+	struct person person;
+	const struct conf_node *contact;
 };
+
+#define KEY(name, type, field, help)                                                               \
+	{                                                                                          \
+		name, type, offsetof(struct person_text, field), help, false                       \
+	}
+static const struct conf_key person_keys[] = {
+	KEY("title", CONF_TEXT, person.title, "for example Tech Lead"),
+	KEY("email", CONF_TEXT, person.email, "an address"),
+	KEY("phone", CONF_TEXT, person.phone, "+ and digits"),
+	KEY("slack", CONF_TEXT, person.slack, "the member's id"),
+	KEY("telegram", CONF_TEXT, person.telegram, "the chat's id"),
+	KEY("contact", CONF_NODE, contact, "how to reach them: [sms, call after 2m]"),
+};
+#undef KEY
 
 const struct person *site_person_named(const struct plan *plan, struct str id)
 {
@@ -42,7 +53,10 @@ enum rc site_read_people(struct site_reader *r, const struct conf_node *node)
 		struct person *person = &plan->people[plan->person_count++];
 		person->id = compiler_text(r->c, entry->key);
 		person->place = site_entry_place(entry);
-		TRY(SITE_READ(r, entry->value, "a person", person_keys, person));
+		struct person_text text = {.person = *person};
+		TRY(SITE_READ(r, entry->value, "a person", person_keys, &text));
+		*person = text.person;
+		TRY(site_read_contact_rules(r, text.contact, person));
 		if (person->email != NULL && !site_mail_valid(person->email))
 			compiler_error(r->c, person->place, "Write name@host.",
 				       "'%s' has a bad email '%s'", person->id, person->email);

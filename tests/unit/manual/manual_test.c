@@ -337,6 +337,16 @@ static const struct bad bads[] = {
 	{"# M\n", "hold: soon\n", "'hold' is not a time"},
 	{TABLE "| CPU Usage | > 70% | > 90% | Resource |\n", "hold: { Resuorce: 1m }\n",
 	 "the manual has no limits of type 'Resuorce'"},
+	{"# M\n", "people: { a: { contact: [sms] } }\n",
+	 "'a' is to be reached by sms but has no phone"},
+	{"# M\n", "people: { a: { email: a@x.org, contact: [email after tea] } }\n",
+	 "'email after tea' is no way to reach 'a'"},
+	{"# M\n", "people: { a: { email: a@x.org, contact: [email, email at once] } }\n",
+	 "'a' is reached twice by 'email at once'"},
+	{"# M\n", "people: { a: { email: a@x.org, contact: email } }\n",
+	 "how to reach 'a' must be a list of 1 to 8 ways"},
+	{"# M\n", "people: { a: { email: a@x.org, contact: { urgent: [email] } } }\n",
+	 "'urgent' is no priority"},
 	{"# M\n", "timezone: Europe/Berlin\n", "the time zone 'Europe/Berlin' is not UTC"},
 	{"# M\n", "public_url: ops.example.org\n",
 	 "'ops.example.org' is no address that people can open"},
@@ -686,6 +696,29 @@ static void the_turn_on_call_follows_the_calendar(void **state)
 	plan_unref(&plan);
 }
 
+static void a_person_says_how_to_be_reached(void **state)
+{
+	(void)state;
+	struct plan *plan = compile(
+		STR("# M\n"),
+		"people:\n"
+		"  a: { phone: '+4930', email: a@x.org, contact: [call after 2m, sms at once] }\n"
+		"  b: { phone: '+4930', email: b@x.org, contact: { critical: [call], default: "
+		"[email] } }\n"
+		"  c: { email: c@x.org }\n");
+	assert_non_null(plan);
+	const struct contact_rules *a = plan->people[0].contact, *b = plan->people[1].contact;
+	assert_int_equal(a[PRIORITY_LOW].rule_count, 2);
+	assert_int_equal(a[PRIORITY_LOW].rules[0].kind, CHANNEL_SMS);
+	assert_int_equal(a[PRIORITY_LOW].rules[0].after.ms, 0);
+	assert_int_equal(a[PRIORITY_LOW].rules[1].kind, CHANNEL_CALL);
+	assert_int_equal(a[PRIORITY_LOW].rules[1].after.ms, 120000);
+	assert_int_equal(b[PRIORITY_CRITICAL].rules[0].kind, CHANNEL_CALL);
+	assert_int_equal(b[PRIORITY_HIGH].rules[0].kind, CHANNEL_EMAIL);
+	assert_int_equal(plan->people[2].contact[PRIORITY_CRITICAL].rule_count, 0);
+	plan_unref(&plan);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -713,6 +746,7 @@ int main(void)
 		CASE(a_contact_too_many_is_an_error),
 		CASE(policy_stands_in_the_document_or_the_site_file),
 		CASE(the_turn_on_call_follows_the_calendar),
+		CASE(a_person_says_how_to_be_reached),
 	};
 	return cmocka_run_group_tests_name("manual", tests, NULL, NULL);
 }
