@@ -41,12 +41,29 @@ static enum rc compile(struct invocation *invocation, bool json, struct plan **o
 	return rc;
 }
 
+/* A restart must not fail because time went by: this stands here and not in the compiler. */
+static enum rc check_coverage(struct invocation *invocation, const struct plan *plan, bool json)
+{
+	struct cx *cx = &invocation->cx;
+	struct diagnostics diagnostics = {0};
+	struct dur within = {MANUAL_COVERED_DAYS * CIVIL_DAY_S * 1000LL};
+	/* the minute has begun already */
+	struct wall now = {cx_wall(cx).ms / 60000 * 60000};
+	TRY(manual_uncovered(cx, plan, NULL, now, within, &diagnostics));
+	print_diagnostics(&diagnostics, json);
+	if (diagnostics.errors == 0)
+		return RC_OK;
+	return cx_fail(cx, RC_INVALID, "within %d days there are minutes with nobody on call",
+		       MANUAL_COVERED_DAYS);
+}
+
 int app_check(struct invocation *invocation)
 {
 	bool json = invocation_option(invocation, "json") != NULL;
 	struct plan *plan;
 	if (compile(invocation, json, &plan) != RC_OK)
 		return invocation_failed(invocation);
+	enum rc covered = check_coverage(invocation, plan, json);
 	struct buf out = BUF_INIT;
 	if (json)
 		manual_promises_json(&out, plan);
@@ -55,7 +72,7 @@ int app_check(struct invocation *invocation)
 	int status = invocation_print(buf_str(&out));
 	buf_release(&out);
 	plan_unref(&plan);
-	return status;
+	return covered == RC_OK ? status : invocation_failed(invocation);
 }
 
 int app_rules_print(struct invocation *invocation)

@@ -47,7 +47,9 @@ const struct command app_commands[] = {
 		.details = "Exit 0 when it can run, 1 on an error. Every error is told at once, "
 			   "with place, line\n"
 			   "and hint. Without --site unbound names are listed as missing; with it "
-			   "they are errors.",
+			   "they are errors.\n"
+			   "So is each minute of the next 90 days in which a schedule has nobody "
+			   "on call.",
 		.least = 1,
 		.most = 1,
 		.options = {{"site", "FILE", "where things are (YAML)"}, OPTION_JSON, {0}},

@@ -428,6 +428,7 @@ enum rc manual_compile(struct cx *cx, const struct manual_input *input,
 	plan->document = compiler_text(&c, input->document);
 	plan->document_length = input->document.n;
 	plan->site_name = "Backline";
+	plan->zone = zone_utc();
 	digest_input(input, plan->digest);
 	/* the arena is fresh: these fit its budget */
 	plan->contacts = cx_array(&c.plan_cx, COMPILER_CONTACTS_LIMIT, sizeof(*plan->contacts));

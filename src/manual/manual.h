@@ -8,6 +8,7 @@
 
 #include "base/cx.h"
 #include "model/labels.h"
+#include "schedule/schedule.h"
 
 /* ---- where a thing stands ---- */
 
@@ -117,20 +118,12 @@ struct person {
 /* The person's own address for messages of that kind; NULL: none. */
 const char *person_address(const struct person *person, enum channel_kind kind);
 
-/* A rotation: layers of people; the last layer that covers an instant decides. Issue 2: one layer.
- */
-struct oncall_layer {
-	const struct person **people;
-	size_t people_count;
-	struct dur rotate; /* length of a turn; 0 never */
-	struct wall start; /* a hand-over */
-};
+/* On call: a schedule whose people are ids of `people`. */
 struct oncall {
-	const char *id;
-	struct oncall_layer *layers;
-	size_t layer_count;
+	struct schedule schedule;
+	struct dur notice; /* who comes on call is told so long before; 0: not told */
+	struct place place;
 };
-const struct person *oncall_at(const struct oncall *oncall, struct wall at); /* NULL: nobody */
 
 /* A name the document uses ("Ops Team"), bound in the site file. */
 struct contact {
@@ -139,7 +132,11 @@ struct contact {
 	const struct person *person;
 	const char *mail_group; /* e-mail address for a whole team; NULL */
 };
-const struct person *contact_person(const struct contact *contact, struct wall at);
+/* Who is meant by a contact at an instant: its person, or who is on call, overrides counted (NULL:
+ * there are none). NULL: nobody. */
+struct plan;
+const struct person *contact_person(const struct plan *plan, const struct contact *contact,
+				    const struct schedule_overrides *overrides, struct wall at);
 
 enum component_kind {
 	COMPONENT_CDN,
@@ -423,6 +420,7 @@ struct plan {
 	size_t component_count;
 	struct person *people;
 	size_t person_count;
+	const struct zone *zone; /* of the site; UTC by default */
 	struct oncall *oncalls;
 	size_t oncall_count;
 	struct contact *contacts;
@@ -451,8 +449,17 @@ enum rc manual_compile(struct cx *cx, const struct manual_input *input,
 /* NULL when the plan has none of that id. */
 const struct rule *plan_rule(const struct plan *plan, struct str id);
 const struct component *plan_component(const struct plan *plan, struct str id);
+const struct person *plan_person(const struct plan *plan, struct str id);
+const struct oncall *plan_oncall(const struct plan *plan, struct str id);
 struct plan *plan_ref(struct plan *plan); /* any thread */
 void plan_unref(struct plan **plan);
+
+/* Adds an error for each time within which nobody is on call, in local time and UTC, in cx->arena.
+ */
+#define MANUAL_COVERED_DAYS 90
+enum rc manual_uncovered(struct cx *cx, const struct plan *plan,
+			 const struct schedule_overrides *overrides, struct wall from,
+			 struct dur within, struct diagnostics *diagnostics) NODISCARD;
 
 /* file:line:column: error: message / the line / a caret / hint. */
 void manual_print_diagnostic(struct buf *out, const struct diagnostic *diagnostic, bool colour);

@@ -1,4 +1,4 @@
-/* Names of the plan's enums, and who is on call. */
+/* Names of the plan's enums, and things of the plan by theirs. */
 #include "base/check.h"
 #include "manual/manual.h"
 
@@ -54,27 +54,15 @@ const char *person_address(const struct person *person, enum channel_kind kind)
 	return NULL;
 }
 
-/* The last layer that has people decides; turns count from its hand-over. */
-const struct person *oncall_at(const struct oncall *oncall, struct wall at)
+const struct person *contact_person(const struct plan *plan, const struct contact *contact,
+				    const struct schedule_overrides *overrides, struct wall at)
 {
-	for (size_t i = oncall->layer_count; i > 0; i--) {
-		const struct oncall_layer *layer = &oncall->layers[i - 1];
-		if (layer->people_count == 0)
-			continue;
-		if (layer->rotate.ms == 0)
-			return layer->people[0];
-		int64_t since = at.ms - layer->start.ms;
-		int64_t turn = since / layer->rotate.ms - (since % layer->rotate.ms < 0);
-		int64_t count = (int64_t)layer->people_count;
-		return layer->people[((turn % count) + count) % count];
-	}
-	return NULL;
+	if (contact->oncall == NULL)
+		return contact->person;
+	const char *id = schedule_at(&contact->oncall->schedule, overrides, at).person;
+	return id == NULL ? NULL : plan_person(plan, str_of(id));
 }
 
-const struct person *contact_person(const struct contact *contact, struct wall at)
-{
-	return contact->oncall != NULL ? oncall_at(contact->oncall, at) : contact->person;
-}
 bool priority_named(struct str name, enum priority *out)
 {
 	for (int p = 0; p < PRIORITIES; p++) {
@@ -118,5 +106,21 @@ const struct component *plan_component(const struct plan *plan, struct str id)
 	for (size_t i = 0; i < plan->component_count; i++)
 		if (str_eq(id, str_of(plan->components[i].id)))
 			return &plan->components[i];
+	return NULL;
+}
+
+const struct person *plan_person(const struct plan *plan, struct str id)
+{
+	for (size_t i = 0; i < plan->person_count; i++)
+		if (str_eq(id, str_of(plan->people[i].id)))
+			return &plan->people[i];
+	return NULL;
+}
+
+const struct oncall *plan_oncall(const struct plan *plan, struct str id)
+{
+	for (size_t i = 0; i < plan->oncall_count; i++)
+		if (str_eq(id, str_of(plan->oncalls[i].schedule.id)))
+			return &plan->oncalls[i];
 	return NULL;
 }

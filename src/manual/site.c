@@ -16,7 +16,7 @@ struct site {
 	}
 static const struct conf_key site_keys[] = {
 	KEY("site", CONF_TEXT, name, "the name of what is operated"),
-	KEY("timezone", CONF_NODE, timezone, "UTC"),
+	KEY("timezone", CONF_NODE, timezone, "of schedules, such as Europe/Berlin; UTC by default"),
 	KEY("public_url", CONF_NODE, public_url, "the address people reach Backline by"),
 	KEY("contacts", CONF_NODE, contacts, "names of the document: a person, or oncall.NAME"),
 	KEY("people", CONF_NODE, people, "who is who, and how to reach them"),
@@ -109,14 +109,6 @@ static enum rc read_rule_files(struct site_reader *r, const struct conf_node *no
 	return RC_OK;
 }
 
-static void check_timezone(struct site_reader *r, const struct conf_node *node)
-{
-	if (node != NULL && node->text.n > 0 && !str_eq_nocase(node->text, STR("UTC")))
-		compiler_error(r->c, site_node_place(node),
-			       "Times of the manual are read and shown in UTC.",
-			       "the time zone '" STR_FMT "' is not UTC", STR_ARG(node->text));
-}
-
 enum rc compiler_read_site(struct compiler *c)
 {
 	struct site_reader r = {.c = c, .report = {tell, c, 0}};
@@ -130,7 +122,7 @@ enum rc compiler_read_site(struct compiler *c)
 	if (site.name != NULL)
 		c->plan->site_name = site.name;
 	c->plan->public_url = read_public_url(&r, site.public_url);
-	check_timezone(&r, site.timezone);
+	TRY(site_read_timezone(&r, site.timezone));
 	const struct conf_key intervals[] = {
 		{"scrape", CONF_DURATION, offsetof(struct compiler, scrape_interval), "15s", false},
 		{"evaluate", CONF_DURATION, offsetof(struct compiler, evaluate_interval), "15s",

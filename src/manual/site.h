@@ -27,14 +27,14 @@ bool site_address_valid(const char *url);
 /* Tells when `url` is given and is no such address. */
 void site_check_http(struct site_reader *r, const struct conf_node *node, const char *what,
 		     const char *url);
-/* NULL: nobody. */
-const struct person *site_person_named(const struct plan *plan, struct str id);
 
-/* site_people.c: who is who, who is on call, whom the document means. */
+/* site_people.c: who is who, whom the document means. */
 enum rc site_read_people(struct site_reader *r, const struct conf_node *node) NODISCARD;
 /* site_contact.c: how a person wants to be reached */
 enum rc site_read_contact_rules(struct site_reader *r, const struct conf_node *node,
 				struct person *person) NODISCARD;
+/* site_oncall.c */
+enum rc site_read_timezone(struct site_reader *r, const struct conf_node *node) NODISCARD;
 enum rc site_read_oncall(struct site_reader *r, const struct conf_node *node) NODISCARD;
 void site_read_contacts(struct site_reader *r, const struct conf_node *node);
 /* site_components.c */

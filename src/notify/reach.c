@@ -67,7 +67,8 @@ static const char *address_by(enum channel_kind kind, const struct contact *cont
 static bool add_person(const struct plan *plan, const struct priority_channels *list,
 		       const struct contact *contact, struct wall at, struct reach *out)
 {
-	const struct person *person = contact == NULL ? NULL : contact_person(contact, at);
+	const struct person *person =
+		contact == NULL ? NULL : contact_person(plan, contact, NULL, at);
 	size_t before = out->count;
 	bool asked = false;
 	for (size_t i = 0; i < list->channel_count; i++) {
@@ -88,7 +89,8 @@ static bool add_person(const struct plan *plan, const struct priority_channels *
 static void add_mail(const struct plan *plan, const struct contact *contact, struct wall at,
 		     struct reach *out)
 {
-	const struct person *person = contact == NULL ? NULL : contact_person(contact, at);
+	const struct person *person =
+		contact == NULL ? NULL : contact_person(plan, contact, NULL, at);
 	const char *address = address_by(CHANNEL_EMAIL, contact, person);
 	if (address != NULL && plan->providers.smtp.url != NULL)
 		add(out, CHANNEL_EMAIL, address, person);

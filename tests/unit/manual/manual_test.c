@@ -285,6 +285,7 @@ struct bad {
 
 #define TABLE "# M\n\n## A\n\n| Metric | Warning | Critical | Type |\n|---|---|---|---|\n"
 
+#define LAYER(keys) "people: { a: {} }\noncall: { o: { layers: [ { people: [a], " keys " } ] } }\n"
 static const struct bad bads[] = {
 	{TABLE "| CPU Usage | > 5s | > 90% | Resource |\n", NULL, "wrong unit: '> 5s'"},
 	{TABLE "| CPU Usage | > 95% | > 90% | Resource |\n", NULL,
@@ -347,7 +348,26 @@ static const struct bad bads[] = {
 	 "how to reach 'a' must be a list of 1 to 8 ways"},
 	{"# M\n", "people: { a: { email: a@x.org, contact: { urgent: [email] } } }\n",
 	 "'urgent' is no priority"},
-	{"# M\n", "timezone: Europe/Berlin\n", "the time zone 'Europe/Berlin' is not UTC"},
+	{"# M\n", "timezone: Europe/Berlyn\n", "no time zone is called 'Europe/Berlyn'"},
+	{"# M\n", "timezone: ../../../etc/passwd\n",
+	 "no time zone is called '../../../etc/passwd'"},
+	{"# M\n", "timezone: zone.tab\n", "no time zone is called 'zone.tab'"},
+	{"# M\n", "timezone: leapseconds\n",
+	 "the zone file of 'leapseconds' is damaged: it is no zone file of version 2 or later"},
+	{"# M\n", LAYER("rotate: 30m"), "'30m' is not a turn"},
+	{"# M\n", LAYER("handover: noon"), "'noon' is not a hand-over"},
+	{"# M\n", LAYER("handover: 'mon 24:00'"), "'mon 24:00' is not a hand-over"},
+	{"# M\n", LAYER("start: 2026-02-31"), "'2026-02-31' is not a date"},
+	{"# M\n", LAYER("start: 2026-11-23, until: 2026-11-23"), "the layer ends before it starts"},
+	{"# M\n", LAYER("only: [mon-fri 9-17]"), "'mon-fri 9-17' is no time of the week"},
+	{"# M\n", LAYER("only: [mom 09:00-17:00]"), "'mom 09:00-17:00' is no time of the week"},
+	{"# M\n", LAYER("only: mon"), "'only' must be a list of at most 16 times"},
+	{"# M\n", "people: { a: {} }\noncall: { o: { layers: [ { people: [b] } ] } }\n",
+	 "nobody is called 'b'"},
+	{"# M\n", "oncall: { o: { layers: [] } }\n", "'o' needs a list of 1 to 16 layers"},
+	{"# M\n",
+	 "people: { a: {} }\noncall: { o: { notice: soon, layers: [ { people: [a] } ] } }\n",
+	 "'soon' is not a time of notice"},
 	{"# M\n", "public_url: ops.example.org\n",
 	 "'ops.example.org' is no address that people can open"},
 	{"# M\n", "public_url: 'https://'\n", "'https://' is no address that people can open"},
@@ -687,12 +707,12 @@ static void the_turn_on_call_follows_the_calendar(void **state)
 	assert_non_null(plan);
 	struct wall monday;
 	assert_true(clock_parse("2026-11-23T09:00:00Z", 20, &monday));
-	const struct person *now = oncall_at(&plan->oncalls[0], monday);
-	const struct person *before = oncall_at(&plan->oncalls[0], (struct wall){monday.ms - 1});
-	const struct person *next =
-		oncall_at(&plan->oncalls[0], (struct wall){monday.ms + 7LL * 86400000});
-	assert_ptr_not_equal(now, before);
-	assert_ptr_equal(next, before);
+	const struct schedule *ops = &plan->oncalls[0].schedule;
+	const char *now = schedule_at(ops, NULL, monday).person;
+	const char *before = schedule_at(ops, NULL, (struct wall){monday.ms - 1}).person;
+	const char *next = schedule_at(ops, NULL, (struct wall){monday.ms + 7LL * 86400000}).person;
+	assert_string_not_equal(now, before);
+	assert_string_equal(next, before);
 	plan_unref(&plan);
 }
 
