@@ -289,7 +289,9 @@ enum rc alert_raise(struct cx *cx, struct alerts *alerts, const struct alert_con
 	if (!holds && is_empty_rule(alerts, condition->id))
 		return RC_OK;
 	TRY(labels_of(cx, &element.labels, "alertname", condition->name, "priority",
-		      priority_name(condition->priority), "severity", "backline", NULL));
+		      priority_name(condition->priority), "severity", "backline",
+		      condition->component == NULL ? NULL : "component", condition->component,
+		      NULL));
 	TRY(labels_of(cx, &element.annotations, "summary", condition->summary, NULL));
 	struct verdict_rule *rule = find_or_add_rule(alerts, condition->id);
 	rule->is_condition = true;

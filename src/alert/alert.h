@@ -54,6 +54,7 @@ struct verdict_sink alert_sink(struct alerts *alerts);
 struct alert_condition {
 	struct str id; /* "disk-full" */
 	const char *name, *summary;
+	const char *component; /* NULL: Backline itself */
 	enum priority priority;
 };
 enum rc alert_raise(struct cx *cx, struct alerts *alerts, const struct alert_condition *condition,

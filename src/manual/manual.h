@@ -6,6 +6,7 @@
 #ifndef MANUAL_MANUAL_H
 #define MANUAL_MANUAL_H
 
+#include "base/cron.h"
 #include "base/cx.h"
 #include "model/labels.h"
 #include "schedule/schedule.h"
@@ -375,6 +376,30 @@ struct metrics_plan {
 	uint64_t retention_bytes, series_limit, job_series_limit;
 };
 
+/* ---- heartbeats ---- */
+
+/* A job that must report. */
+struct heartbeat_plan {
+	const char *name, *owner;          /* owner NULL: nobody's */
+	const struct component *component; /* NULL: of none */
+	const char *schedule;              /* "every 1h", or the cron line */
+	struct dur every;                  /* 0: by `cron` */
+	struct cron cron;
+	struct dur grace;
+	enum priority priority;
+};
+
+/* An address that we report to, as long as we are well. */
+struct watcher_plan {
+	const char *name;
+	const char *url;   /* may be a capability: never shown */
+	const char *shown; /* the host alone */
+	bool posts;        /* else GET */
+	struct dur every, timeout;
+	struct dur patience; /* failing for so long is an alert */
+	enum priority priority;
+};
+
 /* ---- the plan ---- */
 
 struct plan {
@@ -429,6 +454,10 @@ struct plan {
 	size_t job_count;
 	struct providers providers;
 	struct metrics_plan metrics;
+	struct heartbeat_plan *heartbeats;
+	size_t heartbeat_count;
+	struct watcher_plan *watchers;
+	size_t watcher_count;
 	const char **rule_files; /* Prometheus rule files: globs, from the site file's folder on */
 	size_t rule_file_count;
 };

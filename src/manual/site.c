@@ -6,7 +6,8 @@
 struct site {
 	const char *name;
 	const struct conf_node *timezone, *public_url, *contacts, *people, *oncall, *components,
-		*providers, *intervals, *metrics, *rule_files;
+		*providers, *intervals, *metrics, *rule_files, *heartbeats,
+		*watchers;
 	struct policy policy;
 };
 
@@ -26,6 +27,8 @@ static const struct conf_key site_keys[] = {
 	KEY("intervals", CONF_NODE, intervals, "scrape and evaluate, 15s by default"),
 	KEY("metrics", CONF_NODE, metrics, "how long and how much of the metrics is kept"),
 	KEY("rule_files", CONF_NODE, rule_files, "Prometheus rule files: a list of paths or globs"),
+	KEY("heartbeats", CONF_NODE, heartbeats, "jobs that must report, and how often"),
+	KEY("watchers", CONF_NODE, watchers, "addresses that Backline itself reports to"),
 	KEY("hold", CONF_NODE, policy.hold, "how long a limit must be crossed; by alert type"),
 	KEY("limits", CONF_NODE, policy.limits, "limits by metric, in place of the document's"),
 	KEY("repage_after", CONF_NODE, policy.repage_after, "acknowledged, not resolved: 30m"),
@@ -140,6 +143,8 @@ enum rc compiler_read_site(struct compiler *c)
 	site_read_contacts(&r, site.contacts);
 	TRY(site_read_components(&r, site.components));
 	TRY(site_read_providers(&r, site.providers));
+	TRY(site_read_heartbeats(&r, site.heartbeats));
+	TRY(site_read_watchers(&r, site.watchers));
 	c->plan->secrets = r.report.secrets;
 	return RC_OK;
 }

@@ -96,6 +96,13 @@ void web_drill(struct http_request *request, void *context);
 void web_duties(struct http_request *request, void *context);
 void web_duty_add(struct http_request *request, void *context);
 void web_duty_done(struct http_request *request, void *context);
+/* heartbeats.c */
+void web_heartbeat_ingest(struct http_request *request, void *context);
+void web_heartbeats(struct http_request *request, void *context);
+void web_heartbeat(struct http_request *request, void *context);
+void web_heartbeat_ping(struct http_request *request, void *context);
+void web_heartbeat_renew(struct http_request *request, void *context);
+void web_watchers(struct http_request *request, void *context);
 /* answers.c: {"status":"success","data":{KEY:[...]}} around a list, and acts that are recorded */
 void web_begin_list(struct json *json, struct buf *out, const char *key);
 void web_end_list(struct http_request *request, struct json *json, struct buf *out);

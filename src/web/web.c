@@ -135,6 +135,7 @@ void web_metrics(struct web *web, struct buf *out)
 	METRICS(PUT)
 #undef PUT
 	remote_metrics(web->options.remote, out);
+	heartbeat_metrics(web->options.heartbeats, out);
 }
 
 static void say_metrics(struct http_request *request, void *context)
@@ -225,6 +226,20 @@ static const struct http_route routes[] = {
 	{"GET", "/api/ops/v1/duties", HTTP_SESSION, "read", 0, web_duties, NULL},
 	{"POST", "/api/ops/v1/duties", HTTP_SESSION, "write", 65536, web_duty_add, NULL},
 	{"POST", "/api/ops/v1/duties/done", HTTP_SESSION, "write", 65536, web_duty_done, NULL},
+	{"GET", "/ingest/heartbeat/{token}", HTTP_CAPABILITY, NULL, 0, web_heartbeat_ingest, NULL},
+	{"POST", "/ingest/heartbeat/{token}", HTTP_CAPABILITY, NULL, 65536, web_heartbeat_ingest,
+	 NULL},
+	{"GET", "/ingest/heartbeat/{token}/{act}", HTTP_CAPABILITY, NULL, 0, web_heartbeat_ingest,
+	 NULL},
+	{"POST", "/ingest/heartbeat/{token}/{act}", HTTP_CAPABILITY, NULL, 65536,
+	 web_heartbeat_ingest, NULL},
+	{"GET", "/api/ops/v1/heartbeats", HTTP_SESSION, "read", 0, web_heartbeats, NULL},
+	{"GET", "/api/ops/v1/heartbeats/{name}", HTTP_SESSION, "write", 0, web_heartbeat, NULL},
+	{"POST", "/api/ops/v1/heartbeats/{name}/ping", HTTP_SESSION, "write", 65536,
+	 web_heartbeat_ping, NULL},
+	{"POST", "/api/ops/v1/heartbeats/{name}/address", HTTP_SESSION, "write", 4096,
+	 web_heartbeat_renew, NULL},
+	{"GET", "/api/ops/v1/watchers", HTTP_SESSION, "read", 0, web_watchers, NULL},
 	{"POST", "/api/ops/v1/deploys", HTTP_SESSION, "write", 65536, web_deploy, NULL},
 	{"POST", "/api/ops/v1/reload", HTTP_SESSION, "admin", 4096, web_reload, NULL},
 };

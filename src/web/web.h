@@ -6,6 +6,7 @@
 #include "alert/alert.h"
 #include "collect/collect.h"
 #include "duty/duty.h"
+#include "heartbeat/heartbeat.h"
 #include "ledger/ledger.h"
 #include "notify/notify.h"
 #include "promise/promise.h"
@@ -32,6 +33,7 @@ struct web_options {
 	struct rules *rules;
 	struct notify *notify;
 	struct duties *duties;
+	struct heartbeats *heartbeats;
 	struct plan *(*plan)(void *context);             /* the present one, not counted */
 	struct prometheus *(*prometheus)(void *context); /* NULL: none; not counted */
 	/* Reads the files again. RC_INVALID when they do not compile, RC_CONFLICT when an enforced
