@@ -1,17 +1,15 @@
 /* The verbs that ask the running Backline, by the socket in its data directory. */
+#include "app/client.h"
+
 #include <stdio.h>
 #include <unistd.h>
 
-#include "app/command.h"
-#include "app/table.h"
 #include "base/json.h"
 #include "sys/http_client.h"
 
 #define ANSWER_LIMIT_BYTES (64 << 20)
 
-/* One call; the answer's JSON in *out (cJSON_Delete it). An error status is told with its own
- * words. */
-static enum rc call(struct invocation *invocation, const char *method, const char *path,
+enum rc client_call(struct invocation *invocation, const char *method, const char *path,
 		    struct str body, cJSON **out)
 {
 	struct cx *cx = &invocation->cx;
@@ -53,7 +51,7 @@ static enum rc call(struct invocation *invocation, const char *method, const cha
 	return rc;
 }
 
-static int print_json(const cJSON *value)
+int client_print_json(const cJSON *value)
 {
 	char *text = cJSON_Print(value);
 	int status = invocation_print(str_of(text == NULL ? "" : text));
@@ -61,8 +59,7 @@ static int print_json(const cJSON *value)
 	return status == EXIT_FINE ? invocation_print(STR("\n")) : status;
 }
 
-/* The rows of an answer stand in "data", or the answer is the array itself. */
-static const cJSON *rows_of(const cJSON *answer, const char *key)
+const cJSON *client_rows(const cJSON *answer, const char *key)
 {
 	const cJSON *data = cJSON_GetObjectItemCaseSensitive(answer, "data");
 	const cJSON *rows = data == NULL ? answer : data;
@@ -70,16 +67,16 @@ static const cJSON *rows_of(const cJSON *answer, const char *key)
 	return inner == NULL ? rows : inner;
 }
 
-static int list(struct invocation *invocation, const char *path, const char *key,
+int client_list(struct invocation *invocation, const char *path, const char *key,
 		const struct table_column *columns, size_t column_count, const char *empty)
 {
 	cJSON *answer;
-	if (call(invocation, "GET", path, STR(""), &answer) != RC_OK)
+	if (client_call(invocation, "GET", path, STR(""), &answer) != RC_OK)
 		return invocation_failed(invocation);
-	const cJSON *rows = rows_of(answer, key);
+	const cJSON *rows = client_rows(answer, key);
 	int status;
 	if (invocation_option(invocation, "json") != NULL) {
-		status = print_json(rows);
+		status = client_print_json(rows);
 	} else {
 		struct buf out = BUF_INIT;
 		status = table_print(&invocation->cx, &out, rows, columns, column_count,
@@ -92,18 +89,14 @@ static int list(struct invocation *invocation, const char *path, const char *key
 	return status;
 }
 
-#define LIST(invocation, path, key, columns, empty)                                                \
-	list((invocation), (path), (key), (columns), sizeof(columns) / sizeof((columns)[0]),       \
-	     (empty))
-
 int app_promises(struct invocation *invocation)
 {
 	static const struct table_column columns[] = {
 		{"STATE", "state"}, {"KIND", "kind"}, {"LINE", "line"},
 		{"SINCE", "since"}, {"ID", "id"},     {"EVIDENCE", "evidence"},
 	};
-	return LIST(invocation, "/api/ops/v1/promises", "promises", columns,
-		    "no promises: the manual makes none");
+	return CLIENT_LIST(invocation, "/api/ops/v1/promises", "promises", columns,
+			   "no promises: the manual makes none");
 }
 
 int app_alerts(struct invocation *invocation)
@@ -115,7 +108,7 @@ int app_alerts(struct invocation *invocation)
 		{"SINCE", "activeAt"},
 		{"WHAT", "annotations.summary"},
 	};
-	return LIST(invocation, "/api/ops/v1/alerts", "alerts", columns, "nothing fires");
+	return CLIENT_LIST(invocation, "/api/ops/v1/alerts", "alerts", columns, "nothing fires");
 }
 
 int app_pages(struct invocation *invocation)
@@ -131,8 +124,8 @@ int app_pages(struct invocation *invocation)
 		{"NEXT", "next"},
 		{"NEXT AT", "next_at"},
 	};
-	return LIST(invocation, "/api/ops/v1/pages", "pages", columns,
-		    "no pages: nobody was called");
+	return CLIENT_LIST(invocation, "/api/ops/v1/pages", "pages", columns,
+			   "no pages: nobody was called");
 }
 
 static int answer_page(struct invocation *invocation, const char *act, const char *done)
@@ -142,7 +135,7 @@ static int answer_page(struct invocation *invocation, const char *act, const cha
 	buf_puts(&path, "/api/ops/v1/pages/");
 	buf_put_url(&path, str_of(invocation->arguments[0]));
 	buf_printf(&path, "/%s", act);
-	enum rc rc = call(invocation, "POST", path.data, STR(""), &answer);
+	enum rc rc = client_call(invocation, "POST", path.data, STR(""), &answer);
 	buf_release(&path);
 	if (rc != RC_OK)
 		return invocation_failed(invocation);
@@ -169,14 +162,15 @@ int app_channels(struct invocation *invocation)
 		{"PRIORITY", "priority"},   {"CHANNEL", "channel"}, {"TARGET", "target"},
 		{"DELIVERED", "delivered"}, {"MISSING", "missing"},
 	};
-	return LIST(invocation, "/api/ops/v1/channels", "channels", columns,
-		    "no channels: the manual names none, nobody is told of anything");
+	return CLIENT_LIST(invocation, "/api/ops/v1/channels", "channels", columns,
+			   "no channels: the manual names none, nobody is told of anything");
 }
 
 int app_channels_test(struct invocation *invocation)
 {
 	cJSON *answer;
-	if (call(invocation, "POST", "/api/ops/v1/channels/drill", STR(""), &answer) != RC_OK)
+	if (client_call(invocation, "POST", "/api/ops/v1/channels/drill", STR(""), &answer) !=
+	    RC_OK)
 		return invocation_failed(invocation);
 	cJSON_Delete(answer);
 	return invocation_print(STR("the drill is on its way: `backline channels` shows what was "
@@ -189,8 +183,8 @@ int app_duty_list(struct invocation *invocation)
 		{"STATE", "state"}, {"DUE", "due"}, {"CADENCE", "cadence"}, {"OWNER", "owner"},
 		{"DONE", "done"},   {"ID", "id"},   {"WHAT", "title"},
 	};
-	return LIST(invocation, "/api/ops/v1/duties", "duties", columns,
-		    "no duties: the manual has no recurring tasks");
+	return CLIENT_LIST(invocation, "/api/ops/v1/duties", "duties", columns,
+			   "no duties: the manual has no recurring tasks");
 }
 
 /* Posts {names[i]: values[i]} and says `told`. */
@@ -205,7 +199,7 @@ static int post_texts(struct invocation *invocation, const char *path, const cha
 	for (size_t i = 0; i < count; i++)
 		json_put_text(&json, names[i], values[i]);
 	json_end_object(&json);
-	enum rc rc = call(invocation, "POST", path, buf_str(&body), &answer);
+	enum rc rc = client_call(invocation, "POST", path, buf_str(&body), &answer);
 	buf_release(&body);
 	if (rc != RC_OK)
 		return invocation_failed(invocation);
@@ -242,10 +236,11 @@ int app_reload(struct invocation *invocation)
 {
 	bool accept = invocation_option(invocation, "accept") != NULL;
 	cJSON *answer;
-	if (call(invocation, "POST", accept ? "/api/ops/v1/reload?accept=1" : "/api/ops/v1/reload",
-		 STR(""), &answer) != RC_OK)
+	if (client_call(invocation, "POST",
+			accept ? "/api/ops/v1/reload?accept=1" : "/api/ops/v1/reload", STR(""),
+			&answer) != RC_OK)
 		return invocation_failed(invocation);
-	int status = print_json(rows_of(answer, NULL));
+	int status = client_print_json(client_rows(answer, NULL));
 	cJSON_Delete(answer);
 	return status;
 }
@@ -253,12 +248,12 @@ int app_reload(struct invocation *invocation)
 int app_status(struct invocation *invocation)
 {
 	cJSON *answer;
-	if (call(invocation, "GET", "/api/ops/v1/status", STR(""), &answer) != RC_OK)
+	if (client_call(invocation, "GET", "/api/ops/v1/status", STR(""), &answer) != RC_OK)
 		return invocation_failed(invocation);
-	const cJSON *status = rows_of(answer, NULL), *field;
+	const cJSON *status = client_rows(answer, NULL), *field;
 	int result = EXIT_FINE;
 	if (invocation_option(invocation, "json") != NULL) {
-		result = print_json(status);
+		result = client_print_json(status);
 	} else {
 		struct buf out = BUF_INIT;
 		cJSON_ArrayForEach(field, status)
@@ -308,7 +303,7 @@ int app_query(struct invocation *invocation)
 		buf_put_url(&path, str_of(time));
 	}
 	cJSON *answer;
-	enum rc rc = call(invocation, "GET", buf_str(&path).p, STR(""), &answer);
+	enum rc rc = client_call(invocation, "GET", buf_str(&path).p, STR(""), &answer);
 	buf_release(&path);
 	if (rc != RC_OK)
 		return invocation_failed(invocation);
@@ -318,7 +313,7 @@ int app_query(struct invocation *invocation)
 	bool vector = cJSON_IsString(type) && strcmp(type->valuestring, "vector") == 0;
 	int status = EXIT_FINE;
 	if (invocation_option(invocation, "json") != NULL || !vector) {
-		status = print_json(data);
+		status = client_print_json(data);
 	} else {
 		struct buf out = BUF_INIT;
 		cJSON_ArrayForEach(element, result) put_element(&out, element);

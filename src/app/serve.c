@@ -12,12 +12,14 @@
 #include "alert/alert.h"
 #include "app/clock_guard.h"
 #include "app/command.h"
+#include "app/conditions.h"
 #include "app/rules.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/json.h"
 #include "collect/collect.h"
 #include "duty/duty.h"
+#include "heartbeat/heartbeat.h"
 #include "ledger/ledger.h"
 #include "notify/notify.h"
 #include "rules/rules.h"
@@ -52,12 +54,14 @@ struct app {
 	struct collect *collect;
 	struct notify *notify;
 	struct duties *duties;
+	struct heartbeats *heartbeats;
 	struct alerts *alerts;
 	struct rules *rules;
 	struct promises *promises;
 	struct web *web;
 	struct watch *watches[3];
 	struct clock_guard clock_guard;
+	struct conditions conditions;
 	uv_signal_t signals[3];
 	struct loop_timer reload_soon; /* signals come in storms */
 #ifdef BACKLINE_TEST_HOOKS
@@ -103,53 +107,12 @@ static void tell_firing(void *context, const struct alert *alert)
 		alert_changed(context, alert, false);
 }
 
-static void tell_condition(struct app *app, const struct alert_condition *condition, bool holds)
-{
-	struct arena arena;
-	struct cx cx;
-	arena_init(&arena, 1 << 20);
-	cx_init(&cx, &arena, app->clock);
-	if (alert_raise(&cx, app->alerts, condition, holds) != RC_OK)
-		log_failure(&cx, "a condition of Backline itself is not recorded");
-	arena_release(&arena);
-}
-
-/* A reminder is a low page, an overdue duty a medium one. */
-static void duty_changed(void *context, const struct duty *duty)
-{
-	struct app *app = context;
-	bool overdue = duty->state == DUTY_OVERDUE;
-	char summary[480], id[240], due[CLOCK_TEXT_BYTES];
-	struct alert_condition condition = {.name = overdue ? "DutyOverdue" : "DutyDueSoon",
-					    .summary = summary,
-					    .priority = overdue ? PRIORITY_MEDIUM : PRIORITY_LOW};
-	clock_format(duty->due, due);
-	snprintf(id, sizeof(id), "duty/%.200s", duty->id);
-	snprintf(summary, sizeof(summary), "%.200s %s %s%s%.100s: `backline duty done` tells it",
-		 duty->title == NULL ? duty->id : duty->title, overdue ? "was due" : "is due", due,
-		 duty->owner == NULL ? "" : ", owner ", duty->owner == NULL ? "" : duty->owner);
-	condition.id = str_of(id);
-	tell_condition(app, &condition, overdue || duty->state == DUTY_DUE_SOON);
-}
-
-static void store_changed(void *context, enum rc state, const char *reason)
-{
-	struct app *app = context;
-	char summary[240];
-	struct alert_condition condition = {.id = STR("ingestion-stopped"),
-					    .name = "IngestionStopped",
-					    .summary = summary,
-					    .priority = PRIORITY_CRITICAL};
-	snprintf(summary, sizeof(summary), "samples are not stored any more: %s", reason);
-	tell_condition(app, &condition, state != RC_OK);
-}
-
 /* A stop that a restart took up, as an alert, is over unless it is so still. */
 static void tell_store_state(struct app *app)
 {
 	struct tsdb_stats stats;
 	tsdb_stats(app->tsdb, &stats);
-	store_changed(app, stats.state, rc_meaning(stats.state));
+	conditions_store_changed(&app->conditions, stats.state, rc_meaning(stats.state));
 }
 
 /* ---- the plan ---- */
@@ -260,6 +223,7 @@ static enum rc use_plan(struct cx *cx, struct app *app, const struct inputs *inp
 	promise_set_plan(app->promises, plan);
 	notify_set_plan(app->notify, plan);
 	duty_set_plan(app->duties, plan);
+	heartbeat_set_plan(app->heartbeats, plan);
 	rules_use(app->rules, inputs->rules);
 	if (app->web != NULL)
 		web_set_plan(app->web, plan);
@@ -444,8 +408,8 @@ static enum rc open_metrics(struct cx *cx, struct app *app, const struct inputs 
 				     .series_limit = kept->series_limit,
 				     .job_series_limit = kept->job_series_limit,
 				     .tap = remote_tap(app->remote),
-				     .state_changed = store_changed,
-				     .context = app};
+				     .state_changed = conditions_store_changed,
+				     .context = &app->conditions};
 	if (inputs->prometheus != NULL && inputs->prometheus->out_of_order_time_window.ms > 0)
 		store.out_of_order = inputs->prometheus->out_of_order_time_window;
 	if (inputs->prometheus != NULL && inputs->prometheus->max_exemplars > 0)
@@ -453,6 +417,17 @@ static enum rc open_metrics(struct cx *cx, struct app *app, const struct inputs 
 	if (store.directory == NULL)
 		return RC_LIMIT;
 	return tsdb_open(cx, &store, &app->tsdb);
+}
+
+static enum rc open_heartbeats(struct cx *cx, struct app *app)
+{
+	struct heartbeat_options options = {.loop = app->loop,
+					    .ledger = app->ledger,
+					    .client = app->client,
+					    .changed = conditions_heartbeat_changed,
+					    .watcher_changed = conditions_watcher_changed,
+					    .context = &app->conditions};
+	return heartbeat_open(cx, &options, &app->heartbeats);
 }
 
 static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *inputs)
@@ -488,9 +463,13 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 					 .changed = alert_changed,
 					 .context = app};
 	TRY(alert_open(cx, &alerting, &app->alerts));
-	struct duty_options due = {
-		.loop = app->loop, .ledger = app->ledger, .changed = duty_changed, .context = app};
+	app->conditions = (struct conditions){app->alerts, app->clock};
+	struct duty_options due = {.loop = app->loop,
+				   .ledger = app->ledger,
+				   .changed = conditions_duty_changed,
+				   .context = &app->conditions};
 	TRY(duty_open(cx, &due, &app->duties));
+	TRY(open_heartbeats(cx, app));
 	/* rules are many and small: waking helpers for them costs more than they save */
 	struct rules_options evaluating = {.loop = app->loop,
 					   .source = promql_source_of(app->tsdb, NULL),
@@ -550,6 +529,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .rules = app->rules,
 				      .notify = app->notify,
 				      .duties = app->duties,
+				      .heartbeats = app->heartbeats,
 				      .plan = present_plan,
 				      .prometheus = present_prometheus,
 				      .reload = reload,
@@ -673,6 +653,8 @@ static void close_all(struct app *app)
 		notify_stop(app->notify); /* before the client: others still tell it */
 	if (app->remote != NULL)
 		remote_stop(app->remote);
+	if (app->heartbeats != NULL)
+		heartbeat_close(&app->heartbeats); /* what the client ends is no failure */
 	if (app->client != NULL)
 		http_client_close(&app->client); /* before collect: it is told that its calls end */
 	if (app->collect != NULL)

@@ -6,9 +6,9 @@
 #ifndef MANUAL_MANUAL_H
 #define MANUAL_MANUAL_H
 
-#include "base/cron.h"
 #include "base/cx.h"
 #include "model/labels.h"
+#include "schedule/cron.h"
 #include "schedule/schedule.h"
 
 /* ---- where a thing stands ---- */
@@ -385,6 +385,7 @@ struct heartbeat_plan {
 	const char *schedule;              /* "every 1h", or the cron line */
 	struct dur every;                  /* 0: by `cron` */
 	struct cron cron;
+	const struct zone *zone; /* of `cron` */
 	struct dur grace;
 	enum priority priority;
 };

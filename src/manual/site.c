@@ -6,8 +6,7 @@
 struct site {
 	const char *name;
 	const struct conf_node *timezone, *public_url, *contacts, *people, *oncall, *components,
-		*providers, *intervals, *metrics, *rule_files, *heartbeats,
-		*watchers;
+		*providers, *intervals, *metrics, *rule_files, *heartbeats, *watchers;
 	struct policy policy;
 };
 

@@ -34,6 +34,9 @@ enum rc site_read_people(struct site_reader *r, const struct conf_node *node) NO
 enum rc site_read_contact_rules(struct site_reader *r, const struct conf_node *node,
 				struct person *person) NODISCARD;
 /* site_oncall.c */
+/* A zone of the system; told when there is none of that name. */
+enum rc site_read_zone(struct site_reader *r, const struct conf_node *node,
+		       const struct zone **out) NODISCARD;
 enum rc site_read_timezone(struct site_reader *r, const struct conf_node *node) NODISCARD;
 enum rc site_read_oncall(struct site_reader *r, const struct conf_node *node) NODISCARD;
 void site_read_contacts(struct site_reader *r, const struct conf_node *node);

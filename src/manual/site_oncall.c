@@ -19,8 +19,7 @@
 /* ---- time zones ---- */
 
 /* What is wrong is told; UTC stands in. */
-static enum rc read_zone(struct site_reader *r, const struct conf_node *node,
-			 const struct zone **out)
+enum rc site_read_zone(struct site_reader *r, const struct conf_node *node, const struct zone **out)
 {
 	struct cx *cx = &r->c->plan_cx;
 	const struct plan *plan = r->c->plan;
@@ -50,7 +49,7 @@ static bool is_absent(const struct conf_node *node)
 
 enum rc site_read_timezone(struct site_reader *r, const struct conf_node *node)
 {
-	return is_absent(node) ? RC_OK : read_zone(r, node, &r->c->plan->zone);
+	return is_absent(node) ? RC_OK : site_read_zone(r, node, &r->c->plan->zone);
 }
 
 /* ---- times of day and week ---- */
@@ -330,7 +329,7 @@ static enum rc read_schedule(struct site_reader *r, const struct conf_entry *ent
 	TRY(SITE_READ(r, entry->value, "a schedule", oncall_keys, &text));
 	read_notice(r, text.notice, &oncall->notice);
 	if (!is_absent(text.timezone))
-		TRY(read_zone(r, text.timezone, &schedule->zone));
+		TRY(site_read_zone(r, text.timezone, &schedule->zone));
 	if (text.layers == NULL)
 		return RC_OK;
 	if (text.layers->kind != CONF_LIST || text.layers->item_count == 0 ||
