@@ -14,6 +14,7 @@
 #include "app/command.h"
 #include "app/conditions.h"
 #include "app/rules.h"
+#include "app/self_watch.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/json.h"
@@ -62,6 +63,7 @@ struct app {
 	struct watch *watches[3];
 	struct clock_guard clock_guard;
 	struct conditions conditions;
+	struct self_watch self_watch;
 	uv_signal_t signals[3];
 	struct loop_timer reload_soon; /* signals come in storms */
 #ifdef BACKLINE_TEST_HOOKS
@@ -453,7 +455,9 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 	struct notify_options telling = {.loop = app->loop,
 					 .client = app->client,
 					 .ledger = app->ledger,
-					 .external_url = "http://127.0.0.1:7080"};
+					 .external_url = "http://127.0.0.1:7080",
+					 .tried = app_self_watch_tried,
+					 .context = &app->self_watch};
 	TRY(notify_open(cx, &telling, &app->notify));
 	struct tsdb_stats stored;
 	tsdb_stats(app->tsdb, &stored);
@@ -464,6 +468,7 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 					 .context = app};
 	TRY(alert_open(cx, &alerting, &app->alerts));
 	app->conditions = (struct conditions){app->alerts, app->clock};
+	app->self_watch.conditions = &app->conditions;
 	struct duty_options due = {.loop = app->loop,
 				   .ledger = app->ledger,
 				   .changed = conditions_duty_changed,
@@ -601,6 +606,19 @@ static enum rc open_clock(struct cx *cx, struct app *app)
 #endif
 }
 
+static enum rc watch_itself(struct cx *cx, struct app *app)
+{
+	struct self_watch *self = &app->self_watch;
+	self->loop = app->loop;
+	self->ledger = app->ledger;
+	self->rules = app->rules;
+	self->notify = app->notify;
+	self->remote = app->remote;
+	TRY(app_self_watch_start(cx, self));
+	heartbeat_set_pulse(app->heartbeats, self->pulse);
+	return RC_OK;
+}
+
 static enum rc open_parts(struct cx *cx, struct app *app, struct inputs *inputs)
 {
 	app->plan = plan_ref(inputs->plan);
@@ -613,6 +631,7 @@ static enum rc open_parts(struct cx *cx, struct app *app, struct inputs *inputs)
 	record(app, "start", app->plan->digest, "backline " BACKLINE_VERSION " started", STR(""));
 	app_clock_guard_start(&app->clock_guard, app->loop, app->ledger);
 	tell_store_state(app);
+	TRY(watch_itself(cx, app));
 	alert_each(app->alerts, tell_firing, app);
 	notify_resume(app->notify);
 	return open_watches(cx, app);
@@ -647,14 +666,15 @@ static void close_all(struct app *app)
 		clock_socket_close(&app->clock_socket);
 #endif
 	app_clock_guard_stop(&app->clock_guard);
+	if (app->heartbeats != NULL)
+		heartbeat_close(&app->heartbeats); /* what the client ends is no failure */
+	app_self_watch_stop(&app->self_watch);
 	if (app->web != NULL)
 		web_close(&app->web);
 	if (app->notify != NULL)
 		notify_stop(app->notify); /* before the client: others still tell it */
 	if (app->remote != NULL)
 		remote_stop(app->remote);
-	if (app->heartbeats != NULL)
-		heartbeat_close(&app->heartbeats); /* what the client ends is no failure */
 	if (app->client != NULL)
 		http_client_close(&app->client); /* before collect: it is told that its calls end */
 	if (app->collect != NULL)

@@ -260,6 +260,12 @@ void heartbeat_set_plan(struct heartbeats *heartbeats, struct plan *plan)
 	look(heartbeats);
 }
 
+void heartbeat_set_pulse(struct heartbeats *heartbeats, const struct heartbeat_pulse *pulse)
+{
+	CHECK_MAGIC(heartbeats, HEARTBEATS_MAGIC);
+	heartbeats->pulse = pulse;
+}
+
 /* ---- life ---- */
 
 enum rc heartbeat_open(struct cx *cx, const struct heartbeat_options *options,

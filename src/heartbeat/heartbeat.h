@@ -12,6 +12,7 @@
 #include "sys/http_client.h"
 
 struct heartbeats;
+struct heartbeat_pulse;
 
 enum heartbeat_state {
 	HEARTBEAT_NEW, /* nothing came yet, it is not late either */
@@ -54,8 +55,6 @@ struct heartbeat_options {
 	void (*changed)(void *context, const char *name, const struct heartbeat *heartbeat);
 	void (*watcher_changed)(void *context, const char *name,
 				const struct heartbeat_watcher *watcher);
-	/* Why we must not say that we are well; NULL: we are. */
-	const char *(*unwell)(void *context);
 	void *context;
 };
 
@@ -63,6 +62,8 @@ struct heartbeat_options {
 enum rc heartbeat_open(struct cx *cx, const struct heartbeat_options *options,
 		       struct heartbeats **out) NODISCARD;
 void heartbeat_set_plan(struct heartbeats *heartbeats, struct plan *plan);
+/* Watchers are called only while it says that we are well. NULL: always. */
+void heartbeat_set_pulse(struct heartbeats *heartbeats, const struct heartbeat_pulse *pulse);
 /* Before the HTTP client is closed: calls under way are waited for by nobody. */
 void heartbeat_close(struct heartbeats **heartbeats);
 
@@ -94,6 +95,38 @@ void heartbeat_each(const struct heartbeats *heartbeats,
 void heartbeat_each_watcher(const struct heartbeats *heartbeats,
 			    void (*each)(void *context, const struct heartbeat_watcher *watcher),
 			    void *context);
+/* ---- our own pulse ---- */
+
+/* What is counted since the start, or is so now. */
+struct heartbeat_vitals {
+	uint64_t jobs_refused[LOOP_POOLS];
+	uint64_t ledger_failures;
+	uint64_t evaluations; /* of rules */
+	size_t rules;
+	size_t deliveries_waiting;
+	size_t remotes_behind;    /* by minutes, or their queue cannot be written */
+	struct dur longest_stall; /* of the loop, since the last look */
+};
+
+struct heartbeat_finding {
+	const char *id, *name; /* "ledger-failing", "LedgerFailing" */
+	const char *summary;
+	enum priority priority;
+};
+
+struct heartbeat_pulse_options {
+	struct loop *loop;
+	void (*read)(void *context, struct heartbeat_vitals *out);
+	/* Whenever it is seen, and once when it has not been for five minutes. */
+	void (*found)(void *context, const struct heartbeat_finding *finding, bool holds);
+	void *context;
+};
+/* Looks every five seconds. What an earlier process found is told to be over first. */
+struct heartbeat_pulse *heartbeat_pulse_open(const struct heartbeat_pulse_options *options);
+void heartbeat_pulse_close(struct heartbeat_pulse **pulse);
+/* Why we must not say that we are well, for the watchers; NULL: we are. */
+const char *heartbeat_pulse_unwell(const struct heartbeat_pulse *pulse);
+
 /* In the text format. */
 void heartbeat_metrics(const struct heartbeats *heartbeats, struct buf *out);
 

@@ -25,6 +25,7 @@ struct heartbeats {
 	struct heartbeat_options options;
 	struct plan *plan;
 	struct mono opened;
+	const struct heartbeat_pulse *pulse; /* NULL: none */
 	VEC(struct held *) list;
 	VEC(struct held_watcher *) watchers;
 	struct loop_timer timer;

@@ -118,9 +118,7 @@ static void due(struct loop_timer *timer, void *context)
 {
 	struct held_watcher *held = context;
 	struct heartbeats *owner = held->owner;
-	const char *why = owner->options.unwell == NULL
-				  ? NULL
-				  : owner->options.unwell(owner->options.context);
+	const char *why = owner->pulse == NULL ? NULL : heartbeat_pulse_unwell(owner->pulse);
 	loop_timer_after(owner->options.loop, timer, held->plan.every);
 	if (held->is_busy || owner->options.client == NULL)
 		return; /* the call before it has not ended: its time-out tells of that */

@@ -14,11 +14,20 @@
 
 struct notify;
 
+struct notify_try {
+	const char *channel, *target; /* "slack", "#ops"; target NULL: none */
+	bool delivered;
+	const char *detail;
+};
+
 struct notify_options {
 	struct loop *loop;
 	struct http_client *client;
 	struct ledger *ledger;
 	const char *external_url; /* our own address, where the site file names no public_url */
+	/* Each try of a delivery: whether the channel took it, and its answer. May be NULL. */
+	void (*tried)(void *context, const struct notify_try *try);
+	void *context;
 };
 
 struct notify_event {

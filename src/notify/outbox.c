@@ -153,6 +153,11 @@ static void take_result(struct cx *cx, struct delivery *d, const struct notify_r
 	d->possible_repeat = d->possible_repeat || result->outcome == NOTIFY_RETRY;
 	free(d->detail);
 	d->detail = heap_copy(result->detail, strlen(result->detail));
+	if (notify->options.tried != NULL && !notify->stopped)
+		notify->options.tried(notify->options.context,
+				      &(struct notify_try){channel_kind_name(d->kind), d->target,
+							   result->outcome == NOTIFY_DELIVERED,
+							   d->detail});
 	if (result->thread[0] != '\0' && d->thread == NULL)
 		d->thread = heap_copy(result->thread, strlen(result->thread));
 	if (again) {

@@ -181,3 +181,15 @@ void remote_metrics(struct remote *remote, struct buf *out)
 		}
 	}
 }
+
+size_t remote_behind(const struct remote *remote)
+{
+	struct remote_queue_stats queue = {0};
+	if (remote->queue == NULL)
+		return 0;
+	remote_queue_stats(remote->queue, &queue);
+	size_t behind = queue.is_failing;
+	for (const struct writer *w = remote->writers; w != NULL; w = w->next)
+		behind += w->is_lagging;
+	return behind;
+}

@@ -36,6 +36,9 @@ void remote_stop(struct remote *remote);
 /* After the client and the store. What was not sent stays in the queue. */
 void remote_close(struct remote **remote);
 
+/* How many remotes lag by minutes, and one more while the queue cannot be written. */
+size_t remote_behind(const struct remote *remote);
+
 /* In the text format, under Prometheus' names where it has them. */
 void remote_metrics(struct remote *remote, struct buf *out);
 

@@ -107,6 +107,10 @@ static void obey(struct clock_client *client)
 		client->waited_ms = 0;
 		client->target = mono_after(clock_mono(clock), by);
 		uv_timer_start(&client->settle, settled, 0, 0);
+	} else if (str_starts(line, STR("stall ")) &&
+		   units_parse_duration(str_skip(line, 6), &by)) {
+		usleep((useconds_t)by.ms * 1000); /* what a hung call would do to the loop */
+		answer(client, "ok");
 	} else if (str_starts(line, STR("jump -")) &&
 		   units_parse_duration(str_skip(line, 6), &by)) {
 		clock_virtual_jump_wall(clock, (struct dur){-by.ms});

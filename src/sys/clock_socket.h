@@ -2,6 +2,7 @@
  *
  *   advance 300s   turns to each timer's due time in between, so that nothing is skipped, and lets
  * the workers finish before the next; answers `ok <wall ms>` jump -90s      moves wall time alone
+ *   stall 6s       holds the loop up, as a hung call would
  *   now */
 #ifndef SYS_CLOCK_SOCKET_H
 #define SYS_CLOCK_SOCKET_H

@@ -30,6 +30,7 @@ SITE = """site: Shop
 hold: 0s
 intervals: {{ scrape: 200ms, evaluate: 200ms }}
 components: {{ shop: {{ kind: exporter, metrics: "{target}/metrics" }} }}
+watchers: {{ outside: {{ url: "{target}/metrics", every: 1s }} }}
 providers: {{ webhooks: {{ hook: {{ url: "http://127.0.0.1:{hook}/" }} }} }}
 """
 
@@ -85,6 +86,7 @@ def test_a_full_disk_stops_ingestion_not_pages():
                 metric = lambda name: float(next(line.split()[1] for line in request(b.base + "/metrics")[1].splitlines()
                                                  if line.startswith(name + " ")))
                 wait_until(lambda: b.query("tick"), "ticks are stored")
+                wait_until(lambda: b.get("/api/ops/v1/watchers")["data"]["watchers"][0]["state"] == "told", "the watcher is called")
                 # less than the headroom: ingestion stops, with a page; questions are still answered
                 fill(data, 50 << 20)
                 wait_until(lambda: hooks("IngestionStopped"), "the page for it")
@@ -114,6 +116,9 @@ def test_a_full_disk_stops_ingestion_not_pages():
                 request(b.base + "/api/ops/v1/duties", {"title": "second", "due": soon(2)})
                 told = wait_until(lambda: [h for h in hooks("DutyOverdue") if "second" in str(h)], "a page without a record")
                 assert told[0]["commonAnnotations"]["backline_not_recorded"] == "true", told[0]
+                # that is a page of its own, and nobody outside is told any more that all is well
+                wait_until(lambda: hooks("LedgerFailing"), "the page for the ledger")
+                wait_until(lambda: b.get("/api/ops/v1/watchers")["data"]["watchers"][0]["state"] == "withheld", "the watcher is not called")
 
                 # space again: all goes on
                 before = metric("backline_samples_appended_total")

@@ -272,6 +272,82 @@ static void bad_heartbeats_are_errors(void **state)
 	}
 }
 
+/* ---- the pulse ---- */
+
+static struct heartbeat_vitals vitals;
+
+static void read_vitals(void *context, struct heartbeat_vitals *out)
+{
+	(void)context;
+	*out = vitals;
+	vitals.longest_stall.ms = 0;
+}
+
+static void on_finding(void *context, const struct heartbeat_finding *finding, bool holds)
+{
+	(void)context;
+	if (holds || told.length > 0)
+		buf_printf(&told, "%s %s;", finding->id, holds ? "holds" : "over");
+}
+
+static struct heartbeat_pulse *open_pulse(void)
+{
+	struct heartbeat_pulse_options options = {
+		.loop = loop, .read = read_vitals, .found = on_finding};
+	vitals = (struct heartbeat_vitals){.rules = 1};
+	return heartbeat_pulse_open(&options);
+}
+
+static void what_is_counted_anew_is_found_and_over_after_a_while(void **state)
+{
+	(void)state;
+	struct heartbeat_pulse *pulse = open_pulse();
+	vitals.jobs_refused[LOOP_PAGING] = 3;
+	vitals.longest_stall.ms = 5500;
+	pass(5);
+	assert_told("queue-full/paging holds;loop-stalled holds;");
+	assert_non_null(heartbeat_pulse_unwell(pulse));
+	for (int i = 0; i < 59; i++) {
+		vitals.evaluations++;
+		pass(5);
+	}
+	vitals.evaluations++;
+	buf_clear(&told);
+	buf_puts(&told, ";"); /* from here on what is over is noted too */
+	pass(5);
+	assert_told(";queue-full/paging over;loop-stalled over;");
+	assert_null(heartbeat_pulse_unwell(pulse));
+	vitals.ledger_failures++;
+	vitals.deliveries_waiting = 1001;
+	vitals.remotes_behind = 1;
+	pass(5);
+	assert_told("ledger-failing holds;outbox-full holds;remote-behind holds;");
+	heartbeat_pulse_close(&pulse);
+}
+
+static void rules_that_stand_still_are_found(void **state)
+{
+	(void)state;
+	struct heartbeat_pulse *pulse = open_pulse();
+	for (int i = 0; i < 30; i++) {
+		vitals.evaluations++;
+		pass(5);
+	}
+	assert_told("");
+	for (int i = 0; i < 23; i++)
+		pass(5);
+	assert_told("");
+	assert_null(heartbeat_pulse_unwell(pulse));
+	pass(5);
+	assert_told("rules-still holds;");
+	assert_non_null(heartbeat_pulse_unwell(pulse));
+	vitals.rules = 0; /* there are none any more: nothing stands still */
+	pass(300);
+	pass(5);
+	assert_null(heartbeat_pulse_unwell(pulse));
+	heartbeat_pulse_close(&pulse);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -287,6 +363,8 @@ int main(void)
 		CASE(an_address_can_be_revoked),
 		CASE(what_a_job_may_not_say),
 		CASE(bad_heartbeats_are_errors),
+		CASE(what_is_counted_anew_is_found_and_over_after_a_while),
+		CASE(rules_that_stand_still_are_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

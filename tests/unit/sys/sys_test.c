@@ -22,6 +22,7 @@
 #include "sys/http_server.h"
 #include "sys/process.h"
 #include "sys/watch.h"
+#include "sys/watchdog.h"
 
 static struct arena arena;
 static struct cx cx;
@@ -685,10 +686,36 @@ static void a_process_that_hangs_is_ended_with_its_group(void **state)
 	loop_close(&loop);
 }
 
+static void end_loop(struct loop_timer *timer, void *owner)
+{
+	(void)timer;
+	loop_stop(owner);
+}
+
+static void a_watchdog_measures_and_its_question_may_outlive_it(void **state)
+{
+	(void)state;
+	struct watchdog *watchdog;
+	assert_int_equal(loop_open(&cx, clock_real(), &loop), RC_OK);
+	struct loop_timer stop = {.fire = end_loop, .owner = loop};
+	for (int i = 0; i < 20; i++) { /* asked at once, answered by loop_close() */
+		assert_int_equal(watchdog_open(&cx, loop, &watchdog), RC_OK);
+		watchdog_close(&watchdog);
+	}
+	assert_int_equal(watchdog_open(&cx, loop, &watchdog), RC_OK);
+	loop_timer_after(loop, &stop, (struct dur){20});
+	loop_run(loop);
+	assert_true(watchdog_take_longest(watchdog).ms < WATCHDOG_PATIENCE_MS);
+	assert_int_equal(watchdog_take_longest(watchdog).ms, 0);
+	watchdog_close(&watchdog);
+	loop_close(&loop);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		CASE(a_watchdog_measures_and_its_question_may_outlive_it),
 		CASE(timers_fire_in_order_of_the_virtual_clock),
 		CASE(jobs_complete_on_the_loop_and_may_be_posted_again),
 		CASE(shared_work_is_done_once_even_when_all_workers_share),
