@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "model/labels_json.h"
 
 #define ALERTS_MAGIC 0xa1e47001U
 
@@ -137,30 +138,43 @@ static void free_rule(struct verdict_rule *rule)
 
 /* ---- the ledger, and who listens ---- */
 
+/* What the history of alerts is made of. */
+static void put_details(struct buf *out, const struct alert *alert)
+{
+	struct json json;
+	json_init(&json, out);
+	json_object(&json);
+	json_put_int(&json, "fired_at_ms", alert->fired_at.ms);
+	json_put_double(&json, "value", alert->value);
+	json_key(&json, "labels");
+	labels_put_json(&json, &alert->labels);
+	json_end_object(&json);
+}
+
 /* The record, with an entry of the journal unless nobody needs to know (a hold that begins or
  * ends without firing). */
 static enum rc save(struct cx *cx, struct alerts *alerts, const struct held *held, bool is_act)
 {
-	struct buf key = BUF_INIT, value = BUF_INIT, labels = BUF_INIT;
+	struct buf key = BUF_INIT, value = BUF_INIT, details = BUF_INIT;
 	struct alert alert = view(held);
 	if (alerts->options.ledger == NULL)
 		return RC_OK;
 	buf_put_str(&key, alert.rule_id);
 	labels_print(&key, &alert.labels);
 	alert_put_record(&value, &alert);
-	labels_print(&labels, &alert.labels);
+	put_details(&details, &alert);
 	bool is_kept = alert.state != ALERT_RESOLVED;
 	struct ledger_record record = {ALERT_RECORD, buf_str(&key),
 				       is_kept ? buf_str(&value) : (struct str){0}};
 	char *summary = cx_printf(cx, "%s: " STR_FMT, alert_state_name(alert.state),
 				  STR_ARG(labels_get(&alert.annotations, STR("summary"))));
 	struct ledger_entry entry = {STR("alert"), STR("backline"), alert.rule_id, str_of(summary),
-				     buf_str(&labels)};
+				     buf_str(&details)};
 	enum rc rc = ledger_commit(cx, alerts->options.ledger, is_act ? &entry : NULL, &record, 1,
 				   NULL, NULL);
 	buf_release(&key);
 	buf_release(&value);
-	buf_release(&labels);
+	buf_release(&details);
 	return rc;
 }
 

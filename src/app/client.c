@@ -111,6 +111,42 @@ int app_alerts(struct invocation *invocation)
 	return CLIENT_LIST(invocation, "/api/ops/v1/alerts", "alerts", columns, "nothing fires");
 }
 
+/* The options that are given, as parameters of the address. */
+static void put_params(struct buf *path, const struct invocation *invocation,
+		       const char *const *names, size_t count)
+{
+	char separator = '?';
+	for (size_t i = 0; i < count; i++) {
+		const char *value = invocation_option(invocation, names[i]);
+		if (value == NULL)
+			continue;
+		buf_printf(path, "%c%s=", separator, names[i]);
+		buf_put_url(path, str_of(value));
+		separator = '&';
+	}
+}
+
+int app_alerts_history(struct invocation *invocation)
+{
+	static const struct table_column columns[] = {
+		{"SEQ", "seq"},
+		{"STATE", "state"},
+		{"FIRED", "fired"},
+		{"SECONDS", "seconds"},
+		{"NAME", "name"},
+		{"COMPONENT", "component"},
+		{"WHO HAD IT", "acknowledged_by"},
+		{"WHAT", "summary"},
+	};
+	static const char *const names[] = {"since", "component", "name", "limit", "before"};
+	struct buf path = BUF_INIT;
+	buf_puts(&path, "/api/ops/v1/alerts/history");
+	put_params(&path, invocation, names, sizeof(names) / sizeof(names[0]));
+	int status = CLIENT_LIST(invocation, path.data, "history", columns, "nothing fired");
+	buf_release(&path);
+	return status;
+}
+
 int app_pages(struct invocation *invocation)
 {
 	static const struct table_column columns[] = {

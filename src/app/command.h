@@ -66,6 +66,7 @@ int app_completion(struct invocation *invocation);
 int app_manpage(struct invocation *invocation);
 int app_promises(struct invocation *invocation);
 int app_alerts(struct invocation *invocation);
+int app_alerts_history(struct invocation *invocation);
 int app_pages(struct invocation *invocation);
 int app_acknowledge(struct invocation *invocation);
 int app_resolve(struct invocation *invocation);

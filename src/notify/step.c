@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "notify/inside.h"
 
@@ -160,11 +161,21 @@ static size_t take_steps(struct page *page, uint32_t steps, struct buf *words)
 	return count;
 }
 
+/* By it the history of alerts knows who had which. */
+static void put_group(struct buf *out, const struct page *page)
+{
+	struct json json;
+	json_init(&json, out);
+	json_object(&json);
+	json_put_text(&json, "group", page->group);
+	json_end_object(&json);
+}
+
 void notify_run_step(struct cx *cx, struct page *page, struct escalate_input input,
 		     struct str actor, const struct notify_waiter *waiter)
 {
 	struct notify *notify = page->notify;
-	struct buf words = BUF_INIT;
+	struct buf words = BUF_INIT, details = BUF_INIT;
 	input.now = notify_steady_now(notify);
 	struct escalate_output out = notify_escalate(&page->run, notify->plan->escalations, &input);
 	notify_arm(page, out.wake);
@@ -177,11 +188,13 @@ void notify_run_step(struct cx *cx, struct page *page, struct escalate_input inp
 		cx_printf(cx, "%s: %s, %s%s%s%s%s", out.what, priority_name(page->run.priority),
 			  page->name, page->component[0] == '\0' ? "" : " at ", page->component,
 			  words.length == 0 ? "" : "; to ", words.length == 0 ? "" : words.data);
+	put_group(&details, page);
 	struct ledger_entry entry = {STR("page"), actor, str_of(page->id), str_of(summary),
-				     STR("")};
+				     buf_str(&details)};
 	log_info("a page", F_TEXT("page", page->id), F_TEXT("what", summary));
 	buf_release(&words);
 	notify_save(cx, page, &entry, NULL, waiter);
+	buf_release(&details);
 	if (out.steps != 0 && reached == 0) /* nobody is waited for who was never reached */
 		notify_run_step(cx, page, (struct escalate_input){.event = ESCALATE_UNREACHED},
 				STR("backline"), NULL);

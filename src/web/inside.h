@@ -96,6 +96,8 @@ void web_drill(struct http_request *request, void *context);
 void web_duties(struct http_request *request, void *context);
 void web_duty_add(struct http_request *request, void *context);
 void web_duty_done(struct http_request *request, void *context);
+/* history.c */
+void web_alert_history(struct http_request *request, void *context);
 /* heartbeats.c */
 void web_heartbeat_ingest(struct http_request *request, void *context);
 void web_heartbeats(struct http_request *request, void *context);

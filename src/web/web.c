@@ -212,6 +212,7 @@ static const struct http_route routes[] = {
 	ADMIN("POST", "/compact", web_tsdb_compact),
 	{"GET", "/api/ops/v1/promises", HTTP_SESSION, "read", 0, web_promises, NULL},
 	{"GET", "/api/ops/v1/alerts", HTTP_SESSION, "read", 0, web_all_alerts, NULL},
+	{"GET", "/api/ops/v1/alerts/history", HTTP_SESSION, "read", 0, web_alert_history, NULL},
 	{"GET", "/api/ops/v1/components", HTTP_SESSION, "read", 0, web_components, NULL},
 	{"GET", "/api/ops/v1/status", HTTP_SESSION, "read", 0, web_status, NULL},
 	{"GET", "/api/ops/v1/journal", HTTP_SESSION, "read", 0, web_journal, NULL},

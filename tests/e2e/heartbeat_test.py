@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Jobs that must report, watchers that are told, two Backlines that watch each other."""
+import json
 import os
 import signal
 import subprocess
@@ -61,6 +62,8 @@ def test_a_job_that_does_not_report_pages_and_one_that_does_resolves():
             assert alert["labels"]["component"] == "shop" and alert["labels"]["priority"] == "critical", alert
             assert "backup did not report in time (every 1h)" in alert["annotations"]["summary"], alert
             assert "owner ann" in alert["annotations"]["summary"], alert
+            open_page = next(p for p in b.get("/api/ops/v1/pages")["data"]["pages"] if p["name"] == "HeartbeatMissed")
+            b.cli("ack", open_page["id"])
             # it begins, takes a while, and says how it ended
             assert request(address + "/start")[0] == 200
             b.advance(90)
@@ -76,6 +79,23 @@ def test_a_job_that_does_not_report_pages_and_one_that_does_resolves():
             assert "reported" in b.cli("heartbeat", "ping", "backup", "--message", "by hand").stdout
             wait_until(lambda: told(hook, "HeartbeatFailed", "resolved"), "it is over")
             assert [s.split(":")[0] for s in journal(b)] == ["up", "failed", "up", "missed"], journal(b)
+            # what fired is kept: when, for how long, who had it
+            past = json.loads(b.cli("alerts", "history", "--json").stdout)
+            assert [h["name"] for h in past] == ["HeartbeatFailed", "HeartbeatMissed"], past
+            assert past[1]["seconds"] == 90 and past[1]["acknowledged_by"] == "command line", past
+            assert past[1]["component"] == "shop" and past[1]["state"] == "resolved" and past[0]["acknowledged"] is None, past
+            first = b.get("/api/ops/v1/alerts/history?limit=1")["data"]
+            assert [h["name"] for h in first["history"]] == ["HeartbeatFailed"] and first["next"], first
+            rest = b.get("/api/ops/v1/alerts/history?limit=1&before=%d" % first["next"])["data"]
+            assert [h["name"] for h in rest["history"]] == ["HeartbeatMissed"] and rest["next"] is None, rest
+            def narrowed(query):
+                return len(b.get("/api/ops/v1/alerts/history?" + query)["data"]["history"])
+            assert narrowed("name=HeartbeatFailed") == 1 and narrowed("component=shop") == 2
+            assert narrowed("component=other") == 0
+            b.advance(120)
+            assert narrowed("since=1m") == 0 and narrowed("since=1h") == 2
+            assert request(b.base + "/api/ops/v1/alerts/history?since=never")[0] == 400
+            assert "HeartbeatMissed" in b.cli("alerts", "history", "--component", "shop").stdout
             # refused
             assert request(address + "/stop")[0] == 404 and request(address[:-1])[0] == 404
             assert request(address, b"x" * 100000, "POST")[0] == 413
