@@ -229,6 +229,7 @@ static enum rc use_plan(struct cx *cx, struct app *app, const struct inputs *inp
 	rules_use(app->rules, inputs->rules);
 	if (app->web != NULL)
 		web_set_plan(app->web, plan);
+	TRY(remote_set_plan(cx, app->remote, plan));
 	return collect_set_plan(cx, app->collect, plan);
 }
 

@@ -494,6 +494,16 @@ static void read_entry(struct reading *r, const struct conf_key *key, char *fiel
 		read_scalar(r, key, value->text, field);
 }
 
+const char *conf_read_secret(struct cx *cx, const struct conf_entry *entry,
+			     struct conf_report *report)
+{
+	static const struct conf_key key = {"", CONF_SECRET, 0, "Write `name: value`.", false};
+	struct reading r = {cx, report, entry};
+	const char *value = NULL;
+	read_entry(&r, &key, (char *)&value);
+	return value;
+}
+
 static void unknown_key(struct reading *r, const char *what, const struct conf_key *keys,
 			size_t count)
 {

@@ -76,6 +76,10 @@ enum rc conf_read(struct cx *cx, const struct conf_node *map, const char *what,
 		  const struct conf_key *keys, size_t key_count, void *target,
 		  struct conf_report *report) NODISCARD;
 
+/* The value of an entry whose key nobody declares, as CONF_SECRET; NULL when it has none. */
+const char *conf_read_secret(struct cx *cx, const struct conf_entry *entry,
+			     struct conf_report *report);
+
 /* A time as Prometheus writes it: "1h30m", "0"; false on anything else. */
 bool conf_span(struct str text, struct dur *out);
 

@@ -369,11 +369,28 @@ struct change_category {
 	bool needs_approval, expedited;
 };
 
+/* A cluster that every sample is sent to as well. */
+struct remote_pair {
+	const char *name, *value;
+};
+struct remote_target {
+	const char *name, *url; /* name: as its series and its place in the queue are known */
+	const char *bearer, *user, *password; /* secrets */
+	const char *ca_file;
+	bool insecure_tls;
+	struct remote_pair *headers; /* values are secrets */
+	size_t header_count;
+};
+
 /* How the metrics are kept; 0: the store's default, but of sync_every each batch. Read at the
  * start. */
 struct metrics_plan {
 	struct dur retention, out_of_order, sync_every;
 	uint64_t retention_bytes, series_limit, job_series_limit;
+	struct remote_target *remotes; /* these at each reload */
+	size_t remote_count;
+	struct remote_pair *external; /* labels that samples get on their way */
+	size_t external_count;
 };
 
 /* ---- heartbeats ---- */

@@ -24,6 +24,9 @@ bool site_is_map(struct site_reader *r, const struct conf_node *node, const char
 bool site_mail_valid(const char *text);
 /* "http://..." or "https://...". */
 bool site_address_valid(const char *url);
+/* The address as it may be shown: it becomes a label of every sample. Who signs in by it, and its
+ * query, may be secrets. */
+const char *site_shown_address(struct compiler *c, const char *url);
 /* Tells when `url` is given and is no such address. */
 void site_check_http(struct site_reader *r, const struct conf_node *node, const char *what,
 		     const char *url);

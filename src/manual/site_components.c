@@ -51,9 +51,7 @@ bool site_address_valid(const char *url)
 	return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
 }
 
-/* The address as it may be shown: it becomes a label of every sample. Who signs in by it, and its
- * query, may be secrets. */
-static const char *shown_address(struct compiler *c, const char *url)
+const char *site_shown_address(struct compiler *c, const char *url)
 {
 	const char *host = url == NULL ? NULL : strstr(url, "://");
 	if (host == NULL)
@@ -75,7 +73,7 @@ static struct collect_job *add_job(struct site_reader *r, enum job_kind kind,
 	*job = (struct collect_job){.kind = kind,
 				    .component = component,
 				    .name = component->id,
-				    .instance = shown_address(r->c, url),
+				    .instance = site_shown_address(r->c, url),
 				    .url = url,
 				    .body_limit_bytes = 16 << 20,
 				    .interval = text->interval.ms > 0 ? text->interval

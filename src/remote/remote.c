@@ -263,32 +263,63 @@ static enum rc set_writer(struct cx *cx, struct remote *remote, struct prometheu
 	return RC_OK;
 }
 
-/* true when the configuration names it. */
-static bool is_named(struct cx *cx, const struct prometheus *prometheus, const char *name)
+/* true when a source names it. */
+static bool is_named(struct cx *cx, const struct remote *remote, const char *name)
 {
-	for (size_t i = 0; prometheus != NULL && i < prometheus->write_count; i++) {
-		const char *key = writer_key(cx, &prometheus->writes[i]);
-		if (key == NULL || strcmp(key, name) == 0)
-			return true; /* in doubt it stays */
+	for (size_t s = 0; s < REMOTE_SOURCES; s++) {
+		const struct prometheus *source = remote->sources[s];
+		for (size_t i = 0; source != NULL && i < source->write_count; i++) {
+			const char *key = writer_key(cx, &source->writes[i]);
+			if (key == NULL || strcmp(key, name) == 0)
+				return true; /* in doubt it stays */
+		}
 	}
 	return false;
 }
 
-enum rc remote_set_prometheus(struct cx *cx, struct remote *remote, struct prometheus *prometheus)
+static enum rc set_writers(struct cx *cx, struct remote *remote)
 {
-	CHECK_MAGIC(remote, REMOTE_MAGIC);
-	size_t count = prometheus == NULL ? 0 : prometheus->write_count;
+	size_t count = 0;
+	for (size_t s = 0; s < REMOTE_SOURCES; s++)
+		count += remote->sources[s] == NULL ? 0 : remote->sources[s]->write_count;
 	if (count > 0 && remote->queue == NULL)
 		TRY(open_queue(cx, remote));
 	for (struct writer *w = remote->writers, *next; w != NULL; w = next) {
 		next = w->next;
-		if (!is_named(cx, prometheus, w->key))
+		if (!is_named(cx, remote, w->key))
 			writer_leave(w);
 	}
 	__atomic_store_n(&remote->is_wanted, count > 0, __ATOMIC_RELEASE);
-	for (size_t i = 0; i < count; i++)
-		TRY(set_writer(cx, remote, prometheus, &prometheus->writes[i]));
+	for (size_t s = 0; s < REMOTE_SOURCES; s++)
+		for (size_t i = 0;
+		     remote->sources[s] != NULL && i < remote->sources[s]->write_count; i++)
+			TRY(set_writer(cx, remote, remote->sources[s],
+				       &remote->sources[s]->writes[i]));
 	return RC_OK;
+}
+
+/* Takes over the count of `source`. */
+static enum rc set_source(struct cx *cx, struct remote *remote, enum remote_source which,
+			  struct prometheus *source)
+{
+	CHECK_MAGIC(remote, REMOTE_MAGIC);
+	if (remote->sources[which] != NULL)
+		prometheus_unref(&remote->sources[which]);
+	remote->sources[which] = source;
+	return set_writers(cx, remote);
+}
+
+enum rc remote_set_prometheus(struct cx *cx, struct remote *remote, struct prometheus *prometheus)
+{
+	return set_source(cx, remote, REMOTE_OF_PROMETHEUS,
+			  prometheus == NULL ? NULL : prometheus_ref(prometheus));
+}
+
+enum rc remote_set_plan(struct cx *cx, struct remote *remote, const struct plan *plan)
+{
+	struct prometheus *source;
+	TRY(remote_of_plan(cx, plan, &source));
+	return set_source(cx, remote, REMOTE_OF_SITE, source);
 }
 
 /* ---- life ---- */
@@ -356,6 +387,9 @@ void remote_close(struct remote **handle)
 	}
 	if (remote->queue != NULL)
 		remote_queue_close(&remote->queue);
+	for (size_t s = 0; s < REMOTE_SOURCES; s++)
+		if (remote->sources[s] != NULL)
+			prometheus_unref(&remote->sources[s]);
 	vec_heap_release(&remote->saving);
 	free(remote->directory);
 	remote->magic = 0;

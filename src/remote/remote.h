@@ -8,6 +8,7 @@
 #ifndef REMOTE_REMOTE_H
 #define REMOTE_REMOTE_H
 
+#include "manual/manual.h"
 #include "model/sample.h"
 #include "prometheus/prometheus.h"
 #include "sys/http_client.h"
@@ -26,11 +27,13 @@ enum rc remote_open(struct cx *cx, const struct remote_options *options,
 		    struct remote **out) NODISCARD;
 /* For the store's options: lives until remote_close(). */
 struct sample_tap remote_tap(struct remote *remote);
-/* The remotes of the configuration; NULL: none. Those that stay go on where they are, whatever else
- * of them changed: its name, or without one its address, tells one from others. What waits for one
- * that is gone is given up. Blocks for a moment when the first one comes. */
+/* The remotes of a prometheus.yml (NULL: none), and those of the plan beside them. Those that stay
+ * go on where they are, whatever else of them changed: its name, or without one its address, tells
+ * one from others. What waits for one that is gone is given up. Blocks for a moment when the first
+ * one comes. */
 enum rc remote_set_prometheus(struct cx *cx, struct remote *remote,
 			      struct prometheus *prometheus) NODISCARD;
+enum rc remote_set_plan(struct cx *cx, struct remote *remote, const struct plan *plan) NODISCARD;
 /* Nothing more is sent: before the client closes. */
 void remote_stop(struct remote *remote);
 /* After the client and the store. What was not sent stays in the queue. */

@@ -315,5 +315,62 @@ def test_a_reload_adds_and_removes_receivers_while_samples_flow():
         b.stop()
 
 
+class Asked:
+    """Notes the headers of what reaches it, takes everything."""
+
+    def __init__(self):
+        asked = self
+        self.headers = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                asked.headers.append(dict(self.headers))
+                self.send_response(204)
+                self.end_headers()
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base = "http://127.0.0.1:%d" % self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_the_site_file_names_remotes_beside_a_prometheus_yml():
+    with scratch() as where, Prometheus(where / "p") as p, VictoriaMetrics(where / "v") as v, Asked() as asked:
+        site, config = where / "site.yaml", where / "prometheus.yml"
+        (where / "token").write_text("t0ken\n")
+        config.write_text("remote_write:\n" + remote(p.base))
+        site.write_text("site: Here\nmetrics:\n  external_labels: {place: here}\n  remote:\n"
+                        "    - url: %s/api/v1/write\n"
+                        "    - {name: strict, url: '%s/push', bearer: '${file:%s}', headers: {X-Scope-OrgID: us}}\n"
+                        % (v.base, asked.base, where / "token"))
+        b = Backline(where, site=site, arguments=["--prometheus-config", str(config)])
+        b.start()
+        atexit.register(lambda: b.kill())
+        with Load(b, 20) as load:
+            load.finish()
+            same(load, b, p)
+            held = {tuple(sorted(k + (("place", "here"),))): s for k, s in raw_samples(b.base, load.at_s).items()}
+            wait_until(lambda: v.samples(load.at_s) == held, "VictoriaMetrics holds it, with the label", 60)
+        wait_until(lambda: asked.headers, "the third is asked")
+        assert asked.headers[0]["Authorization"] == "Bearer t0ken", asked.headers[0]
+        assert asked.headers[0]["X-Scope-OrgID"] == "us", asked.headers[0]
+        assert "t0ken" not in b.process.output() and "t0ken" not in request(b.base + "/metrics")[1]
+        site.write_text("site: Here\n")
+        wait_until(lambda: len(metrics(b, "prometheus_remote_storage_shards")) == 1, "the site's are gone")
+        b.stop()
+
+
 if __name__ == "__main__":
     main(globals())

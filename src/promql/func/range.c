@@ -402,7 +402,7 @@ static double smoothed(const double *values, size_t n, double factor, double tre
 /* As Go's %f writes it. */
 static enum rc bad_factor(struct cx *cx, const char *what, const char *name, double value)
 {
-	char number[32];
+	char number[330]; /* %f of the largest */
 	snprintf(number, sizeof(number), isinf(value) ? "%+f" : "%f", value);
 	if (isinf(value))
 		number[1] = 'I';
