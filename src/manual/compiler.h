@@ -62,6 +62,8 @@ struct compiler {
 	/* pointed to while they still grow, so these stand in place: see COMPILER_*_LIMIT */
 	bool site_unreadable; /* told; names that it binds are unknown, not missing */
 	struct dur scrape_interval, evaluate_interval;
+	unsigned flap_limit;
+	struct dur flap_quiet;
 	struct dur
 		repage_after; /* as the policy says; -1: as it is read where the manual is silent */
 };
@@ -115,7 +117,7 @@ struct conf_node;
 void form_policy(struct compiler *c);
 /* The nodes under these keys; NULL where absent. The block's first line is line_offset + 1. */
 struct policy {
-	const struct conf_node *hold, *limits, *repage_after;
+	const struct conf_node *hold, *clear_after, *flapping, *limits, *repage_after;
 };
 void compiler_policy(struct compiler *c, enum manual_file file, int line_offset,
 		     const struct policy *policy);

@@ -214,6 +214,7 @@ struct threshold {
 	const char *data_expr;  /* PromQL that is non-empty while there is enough fresh data */
 	const struct component *component; /* NULL: none bound */
 	struct dur hold;
+	struct dur clear_after; /* no more beyond a limit for so long, it is over; -1: as hold */
 	struct threshold_limit *limits;
 	size_t limit_count;
 	struct place place;
@@ -233,6 +234,8 @@ struct rule {
 	const char *name; /* alertname or recorded metric */
 	const char *expr; /* PromQL */
 	struct dur hold, keep_firing;
+	unsigned flap_limit; /* of the manual's limits; 0: no damping */
+	struct dur flap_quiet;
 	struct label *labels; /* templates allowed */
 	size_t label_count;
 	struct label *annotations;
@@ -393,6 +396,16 @@ struct metrics_plan {
 	size_t external_count;
 };
 
+/* ---- runbooks ---- */
+
+/* What to do, for a metric of the manual, an alert, or a component. */
+struct runbook {
+	const char *name; /* as in the site file: "API Response Time", "api" */
+	const char *slug; /* of it, in addresses */
+	const char *url;  /* elsewhere; NULL: a file beside the manual */
+	const char *text; /* the file's Markdown; NULL when it could not be read */
+};
+
 /* ---- heartbeats ---- */
 
 /* A job that must report. */
@@ -472,6 +485,8 @@ struct plan {
 	size_t job_count;
 	struct providers providers;
 	struct metrics_plan metrics;
+	struct runbook *runbooks;
+	size_t runbook_count;
 	struct heartbeat_plan *heartbeats;
 	size_t heartbeat_count;
 	struct watcher_plan *watchers;
@@ -496,6 +511,9 @@ enum rc manual_compile(struct cx *cx, const struct manual_input *input,
 /* NULL when the plan has none of that id. */
 const struct rule *plan_rule(const struct plan *plan, struct str id);
 const struct component *plan_component(const struct plan *plan, struct str id);
+/* That of the metric or alert, else that of the component. */
+const struct runbook *plan_runbook(const struct plan *plan, struct str name, struct str component);
+const struct runbook *plan_runbook_slug(const struct plan *plan, struct str slug);
 const struct person *plan_person(const struct plan *plan, struct str id);
 const struct oncall *plan_oncall(const struct plan *plan, struct str id);
 struct plan *plan_ref(struct plan *plan); /* any thread */

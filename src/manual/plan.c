@@ -124,3 +124,25 @@ const struct oncall *plan_oncall(const struct plan *plan, struct str id)
 			return &plan->oncalls[i];
 	return NULL;
 }
+
+static const struct runbook *runbook_of(const struct plan *plan, struct str name)
+{
+	for (size_t i = 0; i < plan->runbook_count; i++)
+		if (name.n > 0 && str_eq_nocase(name, str_of(plan->runbooks[i].name)))
+			return &plan->runbooks[i];
+	return NULL;
+}
+
+const struct runbook *plan_runbook(const struct plan *plan, struct str name, struct str component)
+{
+	const struct runbook *found = runbook_of(plan, name);
+	return found != NULL ? found : runbook_of(plan, component);
+}
+
+const struct runbook *plan_runbook_slug(const struct plan *plan, struct str slug)
+{
+	for (size_t i = 0; i < plan->runbook_count; i++)
+		if (str_eq(slug, str_of(plan->runbooks[i].slug)))
+			return &plan->runbooks[i];
+	return NULL;
+}

@@ -6,7 +6,7 @@
 struct site {
 	const char *name;
 	const struct conf_node *timezone, *public_url, *contacts, *people, *oncall, *components,
-		*providers, *intervals, *metrics, *rule_files, *heartbeats, *watchers;
+		*providers, *intervals, *metrics, *rule_files, *heartbeats, *runbooks, *watchers;
 	struct policy policy;
 };
 
@@ -26,9 +26,12 @@ static const struct conf_key site_keys[] = {
 	KEY("intervals", CONF_NODE, intervals, "scrape and evaluate, 15s by default"),
 	KEY("metrics", CONF_NODE, metrics, "how long and how much of the metrics is kept"),
 	KEY("rule_files", CONF_NODE, rule_files, "Prometheus rule files: a list of paths or globs"),
+	KEY("runbooks", CONF_NODE, runbooks, "what to do, by metric, alert or component"),
 	KEY("heartbeats", CONF_NODE, heartbeats, "jobs that must report, and how often"),
 	KEY("watchers", CONF_NODE, watchers, "addresses that Backline itself reports to"),
 	KEY("hold", CONF_NODE, policy.hold, "how long a limit must be crossed; by alert type"),
+	KEY("clear_after", CONF_NODE, policy.clear_after, "how long it is back before it is over"),
+	KEY("flapping", CONF_NODE, policy.flapping, "what comes and goes: times, quiet"),
 	KEY("limits", CONF_NODE, policy.limits, "limits by metric, in place of the document's"),
 	KEY("repage_after", CONF_NODE, policy.repage_after, "acknowledged, not resolved: 30m"),
 };
@@ -142,6 +145,7 @@ enum rc compiler_read_site(struct compiler *c)
 	site_read_contacts(&r, site.contacts);
 	TRY(site_read_components(&r, site.components));
 	TRY(site_read_providers(&r, site.providers));
+	TRY(site_read_runbooks(&r, site.runbooks));
 	TRY(site_read_heartbeats(&r, site.heartbeats));
 	TRY(site_read_watchers(&r, site.watchers));
 	c->plan->secrets = r.report.secrets;

@@ -47,6 +47,8 @@ void site_read_contacts(struct site_reader *r, const struct conf_node *node);
 enum rc site_read_components(struct site_reader *r, const struct conf_node *node) NODISCARD;
 /* site_providers.c */
 enum rc site_read_providers(struct site_reader *r, const struct conf_node *node) NODISCARD;
+/* site_runbooks.c */
+enum rc site_read_runbooks(struct site_reader *r, const struct conf_node *node) NODISCARD;
 /* site_heartbeats.c: what must report to us, and to whom we report */
 enum rc site_read_heartbeats(struct site_reader *r, const struct conf_node *node) NODISCARD;
 enum rc site_read_watchers(struct site_reader *r, const struct conf_node *node) NODISCARD;

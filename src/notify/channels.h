@@ -34,6 +34,7 @@ struct notify_message {
 	const char *clause;        /* the manual's line that demands this */
 	const char *clause_at;     /* "Monitoring and Alerting / Thresholds, line 152" */
 	struct wall since, opened; /* of the worst alert; of the page */
+	const char *runbook;       /* address of what to do; NULL none */
 	const char *link;          /* capability address that acknowledges */
 	const char *next_who;      /* reached when nobody answers; NULL nobody */
 	struct dur next_after;     /* from now */

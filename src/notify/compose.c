@@ -77,6 +77,24 @@ static enum rc add_link(struct cx *cx, const struct delivery *d, const uint8_t *
 	return out->link == NULL ? RC_LIMIT : RC_OK;
 }
 
+/* Prometheus' annotation, else what the site file names. */
+static const char *runbook_of(struct cx *cx, const struct page *page, const struct plan *plan,
+			      const char *external_url)
+{
+	const struct page_alert *worst = notify_page_worst(page);
+	struct str given = {0};
+	if (worst != NULL)
+		given = labels_get(&worst->annotations, STR("runbook_url"));
+	if (str_starts(given, STR("https://")) || str_starts(given, STR("http://")))
+		return str_dup(cx->arena, given);
+	const struct runbook *runbook =
+		plan_runbook(plan, str_of(page->name), str_of(page->component));
+	if (runbook == NULL || (runbook->url == NULL && runbook->text == NULL))
+		return NULL;
+	return runbook->url != NULL ? runbook->url
+				    : cx_printf(cx, "%s/runbooks/%s", external_url, runbook->slug);
+}
+
 static const char *thread_of(const struct delivery *d)
 {
 	const struct page *page = d->page;
@@ -119,6 +137,7 @@ enum rc notify_compose(struct cx *cx, const struct delivery *d, const struct pla
 		.since = worst == NULL ? page->opened : worst->since,
 		.opened = page->opened,
 		.external_url = external_url,
+		.runbook = runbook_of(cx, page, plan, external_url),
 		.thread = thread_of(d)};
 	if (out->delivery_id == NULL)
 		return RC_LIMIT;

@@ -91,11 +91,19 @@ void web_resolve(struct http_request *request, void *context);
 void web_link_page(struct http_request *request, void *context);
 void web_link_acknowledge(struct http_request *request, void *context);
 void web_channels(struct http_request *request, void *context);
+/* A narrow page of its own, without scripts. */
+void web_begin_narrow(struct buf *out);
+void web_end_narrow(struct http_request *request, int status, struct buf *out);
 void web_drill(struct http_request *request, void *context);
 /* duties.c */
 void web_duties(struct http_request *request, void *context);
 void web_duty_add(struct http_request *request, void *context);
 void web_duty_done(struct http_request *request, void *context);
+/* runbooks.c */
+void web_runbook(struct http_request *request, void *context);
+/* Nothing when there is none. */
+void web_put_runbook(struct buf *out, const struct plan *plan, struct str name,
+		     struct str component);
 /* history.c */
 void web_alert_history(struct http_request *request, void *context);
 /* heartbeats.c */

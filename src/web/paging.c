@@ -119,7 +119,7 @@ void web_resolve(struct http_request *request, void *context)
 
 /* ---- the link ---- */
 
-static void begin_page(struct buf *out)
+void web_begin_narrow(struct buf *out)
 {
 	buf_puts(out, "<!doctype html><html lang=en><meta charset=utf-8>"
 		      "<meta name=viewport content='width=device-width, initial-scale=1'>"
@@ -129,7 +129,7 @@ static void begin_page(struct buf *out)
 		      "<main class=narrow><section class=card>");
 }
 
-static void end_page(struct http_request *request, int status, struct buf *out)
+void web_end_narrow(struct http_request *request, int status, struct buf *out)
 {
 	buf_puts(out, "</section></main></html>");
 	http_reply_header(request, "Content-Security-Policy",
@@ -144,6 +144,7 @@ static void end_page(struct http_request *request, int status, struct buf *out)
 struct wanted {
 	struct buf *out;
 	const char *id, *person;
+	const char *name, *component; /* of the page that is found */
 	bool found;
 };
 
@@ -154,6 +155,8 @@ static void put_facts(void *context, const struct notify_page_view *page)
 	if (strcmp(page->id, wanted->id) != 0)
 		return;
 	wanted->found = true;
+	wanted->name = page->name;
+	wanted->component = page->component;
 	clock_format(page->opened, at);
 	buf_printf(wanted->out, "<p class=meta>Page %s, %s, since %s</p><h1>", page->id,
 		   priority_name(page->priority), at);
@@ -188,23 +191,26 @@ static void put_facts(void *context, const struct notify_page_view *page)
 static void refuse(struct http_request *request, const char *why)
 {
 	struct buf out = BUF_INIT;
-	begin_page(&out);
+	web_begin_narrow(&out);
 	buf_puts(&out, "<h1>This link does nothing</h1><p>");
 	buf_put_html(&out, str_of(why));
 	buf_puts(&out, ". Sign in, or use the newest message of the page.</p>");
-	end_page(request, 404, &out);
+	web_end_narrow(request, 404, &out);
 }
 
 static void show(struct http_request *request, const struct web *web, const char *page,
 		 const char *person)
 {
 	struct buf out = BUF_INIT;
-	struct wanted wanted = {&out, page, person, false};
-	begin_page(&out);
+	struct wanted wanted = {.out = &out, .id = page, .person = person};
+	web_begin_narrow(&out);
 	notify_each_page(web->options.notify, put_facts, &wanted);
+	if (wanted.found)
+		web_put_runbook(&out, web->options.plan(web->options.context), str_of(wanted.name),
+				str_of(wanted.component));
 	if (!wanted.found)
 		buf_puts(&out, "<h1>This page is over</h1><p>The journal has it.</p>");
-	end_page(request, wanted.found ? 200 : 404, &out);
+	web_end_narrow(request, wanted.found ? 200 : 404, &out);
 }
 
 void web_link_page(struct http_request *request, void *context)

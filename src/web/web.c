@@ -222,6 +222,7 @@ static const struct http_route routes[] = {
 	{"POST", "/api/ops/v1/pages/{id}/resolve", HTTP_SESSION, "write", 4096, web_resolve, NULL},
 	{"GET", "/a/{token}", HTTP_CAPABILITY, NULL, 0, web_link_page, NULL},
 	{"POST", "/a/{token}", HTTP_CAPABILITY, NULL, 4096, web_link_acknowledge, NULL},
+	{"GET", "/runbooks/{name}", HTTP_SESSION, "read", 0, web_runbook, NULL},
 	{"GET", "/api/ops/v1/channels", HTTP_SESSION, "read", 0, web_channels, NULL},
 	{"POST", "/api/ops/v1/channels/drill", HTTP_SESSION, "write", 4096, web_drill, NULL},
 	{"GET", "/api/ops/v1/duties", HTTP_SESSION, "read", 0, web_duties, NULL},

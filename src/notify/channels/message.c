@@ -88,6 +88,8 @@ void notify_facts(const struct notify_message *message, struct wall now,
 	fact(&facts, "Manual", message->clause);
 	fact(&facts, "Where in it", message->clause_at);
 	if (!message->resolved)
+		fact(&facts, "Runbook", message->runbook);
+	if (!message->resolved)
 		fact(&facts, "Acknowledge", message->link);
 	if (!message->resolved && message->next_who != NULL) {
 		units_format_duration_people(message->next_after, part);

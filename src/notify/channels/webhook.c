@@ -46,6 +46,8 @@ static void put_annotations(struct json *json, const char *key, const struct lab
 	json_key(json, key);
 	json_object(json);
 	put_labels(json, annotations);
+	if (message->runbook != NULL && labels_get(annotations, STR("runbook_url")).n == 0)
+		json_put_text(json, "runbook_url", message->runbook);
 	if (message->not_recorded)
 		json_put_text(json, NOT_RECORDED_KEY, "true");
 	if (message->possible_repeat)
