@@ -130,6 +130,7 @@ static void free_rule(struct verdict_rule *rule)
 	for (size_t i = 0; i < rule->list.n; i++)
 		free_held(rule->list.v[i]);
 	vec_heap_release(&rule->list);
+	vec_heap_release(&rule->flaps);
 	free(rule->slots);
 	free(rule->id);
 	rule->magic = 0;
@@ -199,6 +200,8 @@ static enum rc take_new(struct cx *cx, struct verdict_rule *rule, const struct v
 	held->known.series = *next->series;
 	held->last_true = step->at;
 	held->fired_at = fires ? step->at : (struct wall){0};
+	if (fires)
+		alert_note_begun(rule, held->known.hash, step->at);
 	enum rc rc = save(cx, rule->alerts, held, fires);
 	if (fires)
 		tell(rule->alerts, held, true);
@@ -226,6 +229,7 @@ static enum rc take_known(struct cx *cx, struct verdict_rule *rule, const struct
 	}
 	if (begins) {
 		held->fired_at = step->at;
+		alert_note_begun(rule, held->known.hash, step->at);
 		enum rc rc = save(cx, rule->alerts, held, true);
 		tell(rule->alerts, held, true);
 		return rc;
@@ -365,6 +369,9 @@ static struct verdict_rule *sink_open(void *self, const struct verdict_rule_opti
 	struct buf failed = BUF_INIT;
 	rule->hold = options->hold;
 	rule->keep_firing = options->keep_firing;
+	rule->flap_limit =
+		options->flap_limit < ALERT_FLAPS_MOST ? options->flap_limit : ALERT_FLAPS_MOST;
+	rule->flap_quiet = options->flap_quiet;
 	if (rule->references++ == 0 && rule->settled.ns == 0) {
 		rule->settled = mono_after(clock_mono(alerts->options.clock),
 					   (struct dur){SETTLING_INTERVALS * options->interval.ms});

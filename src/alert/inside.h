@@ -4,6 +4,10 @@
 
 #include "alert/alert.h"
 
+/* In this annotation an alert says that it flaps. */
+#define ALERT_FLAPPING STR("flapping")
+#define ALERT_FLAPS_MOST 32
+
 #define ALERT_RULE_MAGIC 0xa1e47002U
 
 /* The loop's, but for known.series; a step reads it on a worker. */
@@ -17,11 +21,20 @@ struct held {
 	struct label *label_block, *annotation_block;
 };
 
+/* When alerts of these labels began to fire, within the last hour. */
+struct flaps {
+	uint64_t hash;
+	struct wall begun[ALERT_FLAPS_MOST]; /* a ring */
+	unsigned count, at;
+};
+
 struct verdict_rule {
 	unsigned magic;
 	struct alerts *alerts;
 	char *id;
-	struct dur hold, keep_firing;
+	struct dur hold, keep_firing, flap_quiet;
+	unsigned flap_limit; /* 0: none */
+	VEC(struct flaps) flaps;
 	struct mono settled; /* what a restart took up is not resolved before */
 	int references;
 	bool is_condition, is_failing;
@@ -32,6 +45,13 @@ struct verdict_rule {
 
 struct verdict_alert *alert_find(const struct verdict_rule *rule, const struct labels *labels,
 				 uint64_t hash);
+/* flaps.c: what comes and goes */
+void alert_note_begun(struct verdict_rule *rule, uint64_t hash, struct wall at);
+/* It flaps: it says so already, or began to fire often enough. */
+bool alert_flaps(const struct verdict_rule *rule, const struct held *held, struct wall now);
+/* The words for it, added to the annotations of what flaps. */
+enum rc alert_say_flapping(struct cx *cx, const struct verdict_rule *rule,
+			   struct labels *annotations) NODISCARD;
 /* The pure step. */
 enum rc alert_step(const struct verdict_rule *rule, struct cx *cx, const struct verdict *verdict,
 		   struct verdict_step *out) NODISCARD;

@@ -59,9 +59,11 @@ static enum rc step_known(struct stepping *s, const struct verdict_element *elem
 				      .active_since = held->known.active_since,
 				      .series = &held->known.series};
 	judge(s, next, held->known.state == VERDICT_FIRING);
-	if (element->annotations.v == held->known.annotations.v)
+	if (element->annotations.v != held->known.annotations.v)
+		TRY(labels_copy(s->cx, &element->annotations, &next->annotations));
+	if (!alert_flaps(s->rule, held, s->verdict->at))
 		return RC_OK;
-	return labels_copy(s->cx, &element->annotations, &next->annotations);
+	return alert_say_flapping(s->cx, s->rule, &next->annotations);
 }
 
 static enum rc step_new(struct stepping *s, const struct verdict_element *element)
@@ -88,7 +90,7 @@ static enum rc step_new(struct stepping *s, const struct verdict_element *elemen
 
 /* False now: pending ones go; firing ones once keep_firing is over. A beginning of the false time
  * that is still to come is of a clock that was set back. */
-static void step_false(struct stepping *s, struct held *held)
+static enum rc step_false(struct stepping *s, struct held *held)
 {
 	struct verdict_next *next = &s->out->v[s->out->n++];
 	bool settles = held->is_restored && cx_mono(s->cx).ns < s->rule->settled.ns;
@@ -101,13 +103,17 @@ static void step_false(struct stepping *s, struct held *held)
 				      .active_since = held->known.active_since,
 				      .series = &held->known.series};
 	if (settles)
-		return;
+		return RC_OK;
 	next->keep_since = held->keep_since.ms == 0 ? s->verdict->at : held->keep_since;
 	int64_t false_ms = s->verdict->at.ms - next->keep_since.ms;
-	bool keeps = held->known.state == VERDICT_FIRING && false_ms >= 0 &&
-		     false_ms < s->rule->keep_firing.ms;
+	int64_t keep_ms = s->rule->keep_firing.ms;
+	bool flaps = alert_flaps(s->rule, held, s->verdict->at);
+	if (flaps && s->rule->flap_quiet.ms > keep_ms)
+		keep_ms = s->rule->flap_quiet.ms;
+	bool keeps = held->known.state == VERDICT_FIRING && false_ms >= 0 && false_ms < keep_ms;
 	if (!keeps)
 		next->state = VERDICT_GONE;
+	return flaps && keeps ? alert_say_flapping(s->cx, s->rule, &next->annotations) : RC_OK;
 }
 
 /* Beyond its limit a rule has no alert at all. */
@@ -155,7 +161,7 @@ enum rc alert_step(const struct verdict_rule *rule, struct cx *cx, const struct 
 	}
 	for (size_t i = 0; i < rule->list.n; i++)
 		if (!s.seen[i])
-			step_false(&s, rule->list.v[i]);
+			TRY(step_false(&s, rule->list.v[i]));
 	for (size_t i = 0; i < out->n; i++)
 		s.active += out->v[i].state != VERDICT_GONE;
 	return verdict->limit > 0 && s.active > (size_t)verdict->limit ? exceed(&s) : RC_OK;

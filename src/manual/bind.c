@@ -80,6 +80,9 @@ static void limit_rule(struct compiler *c, struct rule_group *group,
 	rule->limit = limit;
 	rule->name = alert_name(c, t->metric, critical ? "Critical" : "Warning");
 	rule->hold = t->hold;
+	rule->keep_firing = t->clear_after.ms < 0 ? t->hold : t->clear_after;
+	rule->flap_limit = c->flap_limit;
+	rule->flap_quiet = c->flap_quiet;
 	buf_printf(&expr, "(%s) %c ", measure->value, limit->above ? '>' : '<');
 	buf_put_double(&expr, limit->value);
 	if (measure->also != NULL)

@@ -416,7 +416,9 @@ enum rc manual_compile(struct cx *cx, const struct manual_input *input,
 			     .diagnostics = diagnostics,
 			     .scrape_interval = {15000},
 			     .evaluate_interval = {15000},
-			     .repage_after = {-1}};
+			     .repage_after = {-1},
+			     .flap_limit = 5,
+			     .flap_quiet = {30 * 60000}};
 	cx_init(&c.plan_cx, &made->arena, cx->clock);
 	struct plan *plan = c.plan;
 	plan->magic = PLAN_MAGIC;

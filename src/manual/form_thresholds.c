@@ -219,6 +219,7 @@ static void take_row(struct compiler *c, const struct mark *table, size_t index,
 				    : compiler_text(c, str_slug(c->cx->arena, metric));
 	t->alert_type = type.n == 0 ? "Performance" : compiler_text(c, type);
 	t->hold = hold_of(str_of(t->alert_type));
+	t->clear_after.ms = -1;
 	t->place = (struct place){MANUAL_DOCUMENT, row.line, 1};
 	if (row.measure != NULL) {
 		t->measure = row.measure->id;

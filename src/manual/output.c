@@ -165,6 +165,9 @@ void manual_rules_yaml(struct buf *out, const struct plan *plan)
 			buf_putc(out, '\n');
 			if (rule->kind == RULE_ALERTING)
 				buf_printf(out, "        for: %s\n", text);
+			units_format_duration(rule->keep_firing, text);
+			if (rule->keep_firing.ms > 0)
+				buf_printf(out, "        keep_firing_for: %s\n", text);
 			put_labels(out, "labels", rule->labels, rule->label_count);
 			put_labels(out, "annotations", rule->annotations, rule->annotation_count);
 		}

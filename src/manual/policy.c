@@ -35,33 +35,35 @@ static bool read_time(const struct reading *r, const struct conf_node *node, con
 	return false;
 }
 
-/* ---- hold: one time for all, or a map by alert type ---- */
+/* ---- hold and clear_after: one time for all, or a map by alert type ---- */
 
 /* Whether any threshold has that type. */
-static bool set_holds(struct compiler *c, struct str alert_type, struct dur hold)
+static bool set_holds(struct compiler *c, struct str alert_type, bool clears, struct dur time)
 {
 	bool found = false;
 	for (size_t i = 0; i < c->thresholds.n; i++) {
 		if (alert_type.p != NULL &&
 		    !str_eq_nocase(alert_type, str_of(c->thresholds.v[i].alert_type)))
 			continue;
-		c->thresholds.v[i].hold = hold;
+		*(clears ? &c->thresholds.v[i].clear_after : &c->thresholds.v[i].hold) = time;
 		found = true;
 	}
 	return found;
 }
 
-static void take_hold(const struct reading *r, const struct conf_node *node)
+static void take_hold(const struct reading *r, const struct conf_node *node, bool clears)
 {
-	struct dur hold;
+	const char *what = clears ? "clear_after" : "hold";
+	struct dur time;
 	if (node->kind != CONF_MAP) {
-		if (read_time(r, node, "hold", &hold))
-			(void)set_holds(r->c, (struct str){0}, hold);
+		if (read_time(r, node, what, &time))
+			(void)set_holds(r->c, (struct str){0}, clears, time);
 		return;
 	}
 	for (size_t i = 0; i < node->entry_count; i++) {
 		const struct conf_entry *entry = &node->entries[i];
-		if (read_time(r, entry->value, "hold", &hold) && !set_holds(r->c, entry->key, hold))
+		if (read_time(r, entry->value, what, &time) &&
+		    !set_holds(r->c, entry->key, clears, time))
 			compiler_error(r->c, place_of(r, entry->line, entry->column),
 				       "Name a type of its tables of limits, such as Resource.",
 				       "the manual has no limits of type '" STR_FMT "'",
@@ -69,11 +71,43 @@ static void take_hold(const struct reading *r, const struct conf_node *node)
 	}
 }
 
+/* ---- flapping ---- */
+
+#define FLAPS_MOST 30
+
+struct flapping_texts {
+	int times;
+	struct dur quiet;
+};
+
+static void take_flapping(struct reading *r, const struct conf_node *node)
+{
+	static const struct conf_key keys[] = {
+		{"times", CONF_INTEGER, offsetof(struct flapping_texts, times),
+		 "within an hour; 5 by default, 0: no damping", false},
+		{"quiet", CONF_DURATION, offsetof(struct flapping_texts, quiet), "30m", false},
+	};
+	struct conf_report report = {tell, r, 0};
+	struct flapping_texts texts = {(int)r->c->flap_limit, r->c->flap_quiet};
+	if (conf_read(&r->c->plan_cx, node, "flapping", keys, sizeof(keys) / sizeof(keys[0]),
+		      &texts, &report) != RC_OK)
+		return; /* the budget is out: the compile says so */
+	if (texts.times < 0 || texts.times == 1 || texts.times > FLAPS_MOST) {
+		compiler_error(r->c, place_of(r, node->line, node->column),
+			       "Write `flapping: { times: 5, quiet: 30m }`; times 0 turns it off.",
+			       "flapping takes 2 to %d times within an hour, not %d", FLAPS_MOST,
+			       texts.times);
+		return;
+	}
+	r->c->flap_limit = (unsigned)texts.times;
+	r->c->flap_quiet = texts.quiet;
+}
+
 /* ---- limits: by metric ---- */
 
 struct limit_texts {
 	const char *warning, *critical;
-	struct dur hold;
+	struct dur hold, clear_after;
 };
 
 static struct threshold *threshold_named(struct compiler *c, struct str metric)
@@ -106,6 +140,8 @@ static void take_limits(struct reading *r, const struct conf_node *node)
 		{"warning", CONF_TEXT, offsetof(struct limit_texts, warning), "> 500ms", false},
 		{"critical", CONF_TEXT, offsetof(struct limit_texts, critical), "> 1s", false},
 		{"hold", CONF_DURATION, offsetof(struct limit_texts, hold), "5m", false},
+		{"clear_after", CONF_DURATION, offsetof(struct limit_texts, clear_after), "as hold",
+		 false},
 	};
 	struct conf_report report = {tell, r, 0};
 	if (node->kind != CONF_MAP) {
@@ -117,7 +153,7 @@ static void take_limits(struct reading *r, const struct conf_node *node)
 	for (size_t i = 0; i < node->entry_count; i++) {
 		const struct conf_entry *entry = &node->entries[i];
 		struct threshold *threshold = threshold_named(r->c, entry->key);
-		struct limit_texts texts = {.hold = {-1}};
+		struct limit_texts texts = {.hold = {-1}, .clear_after = {-1}};
 		if (threshold == NULL) {
 			compiler_error(r->c, place_of(r, entry->line, entry->column),
 				       "Name a metric of one of its tables of limits.",
@@ -132,6 +168,8 @@ static void take_limits(struct reading *r, const struct conf_node *node)
 		override(r, entry, threshold, LIMIT_CRITICAL, texts.critical);
 		if (texts.hold.ms >= 0)
 			threshold->hold = texts.hold;
+		if (texts.clear_after.ms >= 0)
+			threshold->clear_after = texts.clear_after;
 	}
 }
 
@@ -140,7 +178,11 @@ void compiler_policy(struct compiler *c, enum manual_file file, int line_offset,
 {
 	struct reading r = {c, file, line_offset};
 	if (policy->hold != NULL)
-		take_hold(&r, policy->hold);
+		take_hold(&r, policy->hold, false);
+	if (policy->clear_after != NULL)
+		take_hold(&r, policy->clear_after, true);
+	if (policy->flapping != NULL)
+		take_flapping(&r, policy->flapping);
 	if (policy->limits != NULL)
 		take_limits(&r, policy->limits);
 	if (policy->repage_after != NULL)
@@ -154,6 +196,9 @@ void form_policy(struct compiler *c)
 	static const struct conf_key keys[] = {
 		{"hold", CONF_NODE, offsetof(struct policy, hold), "how long a limit is crossed",
 		 false},
+		{"clear_after", CONF_NODE, offsetof(struct policy, clear_after),
+		 "how long it is back before it is over", false},
+		{"flapping", CONF_NODE, offsetof(struct policy, flapping), "times, quiet", false},
 		{"limits", CONF_NODE, offsetof(struct policy, limits), "limits by metric", false},
 		{"repage_after", CONF_NODE, offsetof(struct policy, repage_after), "30m", false},
 	};

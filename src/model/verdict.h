@@ -74,6 +74,10 @@ struct verdict_rule_options {
 	struct dur hold; /* the rule's `for` */
 	struct dur keep_firing;
 	struct dur interval; /* between its evaluations */
+	/* An alert that began to fire so often within an hour goes on firing until it was false for
+	 * flap_quiet; 0: never. */
+	unsigned flap_limit;
+	struct dur flap_quiet;
 };
 
 struct verdict_sink {

@@ -225,6 +225,10 @@ static void open_rule(struct rules *rules, struct live_rule *rule, const struct 
 		      struct dur interval, struct live_rule *before)
 {
 	struct verdict_rule_options options = {from->id, from->hold, from->keep_firing, interval};
+	if (from->of_plan != NULL) { /* rule files are Prometheus' */
+		options.flap_limit = from->of_plan->flap_limit;
+		options.flap_quiet = from->of_plan->flap_quiet;
+	}
 	rule->state.rule = from;
 	rule->state.alerts = rules->options.verdicts.open(rules->options.verdicts.self, &options);
 	if (before == NULL)

@@ -85,6 +85,9 @@ static void sweep(struct alerts *alerts, bool is_there)
 		sink.close(&rule);
 }
 
+static const struct verdict_rule_options flapping_r = {
+	.id = {"r", 1}, .interval = {10000}, .flap_limit = 3, .flap_quiet = {600000}};
+
 static struct alerts *open_alerts(void)
 {
 	struct alerts *alerts;
@@ -294,6 +297,47 @@ static void a_long_hold_stands_still_while_we_are_down(void **state)
 	}
 }
 
+static struct buf words;
+
+static void read_words(void *context, const struct alert *alert)
+{
+	(void)context;
+	buf_put_str(&words, labels_get(&alert->annotations, STR("flapping")));
+}
+
+static void flap(struct alerts *alerts, int64_t s, const char *components, const char *expected)
+{
+	buf_clear(&told);
+	assert_int_equal(judge(alerts, flapping_r, 0, s, components, false), RC_OK);
+	assert_string_equal(told.data == NULL ? "" : told.data, expected);
+}
+
+static void what_flaps_stays_firing_until_it_is_quiet(void **state)
+{
+	(void)state;
+	struct alerts *alerts = open_alerts();
+	flap(alerts, 0, "a", "firing a;");
+	flap(alerts, 10, "", "resolved a;");
+	flap(alerts, 1000, "a", "firing a;");
+	flap(alerts, 1010, "", "resolved a;");
+	flap(alerts, 2000, "ab", "firing a;firing b;");
+	/* the third time within an hour: it stays, and says so; b does not flap */
+	flap(alerts, 2010, "", "resolved b;");
+	alert_each(alerts, read_words, NULL);
+	assert_string_equal(
+		words.data,
+		"it fired 3 times within an hour; it is over once it was quiet for 10 min");
+	flap(alerts, 2020, "a", "");
+	flap(alerts, 2030, "", "");
+	flap(alerts, 2629, "", "");
+	flap(alerts, 2630, "", "resolved a;");
+	/* an hour later it is an alert as any other */
+	flap(alerts, 9000, "a", "firing a;");
+	flap(alerts, 9010, "", "resolved a;");
+	buf_release(&words);
+	alert_close(&alerts);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -304,6 +348,7 @@ int main(void)
 		CASE(a_clock_set_back_keeps_nothing_alive_and_nothing_waiting),
 		CASE(a_condition_that_ended_with_a_restart_is_resolved_at_once),
 		CASE(what_fires_is_kept_firing_for_a_while),
+		CASE(what_flaps_stays_firing_until_it_is_quiet),
 		CASE(beyond_its_limit_a_rule_fails_and_has_no_alert),
 		CASE(two_elements_of_the_same_labels_are_refused),
 		CASE(a_long_hold_stands_still_while_we_are_down),
