@@ -164,14 +164,15 @@ int app_pages(struct invocation *invocation)
 			   "no pages: nobody was called");
 }
 
-static int answer_page(struct invocation *invocation, const char *act, const char *done)
+static int answer_page(struct invocation *invocation, const char *act, struct str body,
+		       const char *done)
 {
 	cJSON *answer;
 	struct buf path = BUF_INIT, told = BUF_INIT;
 	buf_puts(&path, "/api/ops/v1/pages/");
 	buf_put_url(&path, str_of(invocation->arguments[0]));
 	buf_printf(&path, "/%s", act);
-	enum rc rc = client_call(invocation, "POST", path.data, STR(""), &answer);
+	enum rc rc = client_call(invocation, "POST", path.data, body, &answer);
 	buf_release(&path);
 	if (rc != RC_OK)
 		return invocation_failed(invocation);
@@ -184,12 +185,31 @@ static int answer_page(struct invocation *invocation, const char *act, const cha
 
 int app_acknowledge(struct invocation *invocation)
 {
-	return answer_page(invocation, "acknowledge", "is yours: nobody else is called for it");
+	return answer_page(invocation, "acknowledge", STR(""),
+			   "is yours: nobody else is called for it");
+}
+
+int app_escalate(struct invocation *invocation)
+{
+	return answer_page(invocation, "escalate", STR(""), "goes on to the next");
+}
+
+int app_hand_over(struct invocation *invocation)
+{
+	struct buf body = BUF_INIT;
+	struct json json;
+	json_init(&json, &body);
+	json_object(&json);
+	json_put_text(&json, "person", invocation->arguments[1]);
+	json_end_object(&json);
+	int status = answer_page(invocation, "hand-over", buf_str(&body), "is handed over");
+	buf_release(&body);
+	return status;
 }
 
 int app_resolve(struct invocation *invocation)
 {
-	return answer_page(invocation, "resolve", "is resolved");
+	return answer_page(invocation, "resolve", STR(""), "is resolved");
 }
 
 int app_channels(struct invocation *invocation)

@@ -69,6 +69,8 @@ int app_alerts(struct invocation *invocation);
 int app_alerts_history(struct invocation *invocation);
 int app_pages(struct invocation *invocation);
 int app_acknowledge(struct invocation *invocation);
+int app_escalate(struct invocation *invocation);
+int app_hand_over(struct invocation *invocation);
 int app_resolve(struct invocation *invocation);
 int app_channels(struct invocation *invocation);
 int app_channels_test(struct invocation *invocation);

@@ -173,6 +173,27 @@ const struct command app_commands[] = {
 		.run = app_acknowledge,
 	},
 	{
+		.name = "escalate",
+		.arguments = "PAGE",
+		.summary = "Call the next of a page's escalation now",
+		.details = "An acknowledgement is void: who is called next has to acknowledge.",
+		.least = 1,
+		.most = 1,
+		.options = {OPTION_DATA, {0}},
+		.run = app_escalate,
+	},
+	{
+		.name = "handover",
+		.arguments = "PAGE PERSON",
+		.summary = "Hand a page over to somebody else",
+		.details = "PERSON, an id of the site file, is reached as it says there and has to "
+			   "acknowledge:\nelse it escalates, its minutes counted anew.",
+		.least = 2,
+		.most = 2,
+		.options = {OPTION_DATA, {0}},
+		.run = app_hand_over,
+	},
+	{
 		.name = "resolve",
 		.arguments = "PAGE",
 		.summary = "Resolve a page by hand; it opens again while its alert fires on",

@@ -17,6 +17,8 @@ const struct escalation_step *notify_escalate_next(const struct escalate *state,
 						   const struct escalation *all, struct wall *at)
 {
 	const struct escalation *escalation = &all[state->priority];
+	if (state->paused.ms != 0)
+		return NULL;
 	for (size_t i = state->next_step; i < escalation->step_count; i++) {
 		const struct escalation_step *step = &escalation->steps[i];
 		if (!still_waits(state, step))
@@ -48,6 +50,8 @@ static struct wall wake_of(const struct escalate *state, const struct escalation
 {
 	struct wall next = {0};
 	int64_t others[] = {repage_ms(state, &all[state->priority]), reopen_ms(state)};
+	if (state->paused.ms != 0)
+		return next; /* 0 */
 	if (state->sent.ms == 0 || notify_escalate_next(state, all, &next) == NULL)
 		next.ms = 0;
 	for (int i = 0; i < 2; i++)
@@ -66,26 +70,67 @@ static void begin(struct escalate *state, struct wall now, const char *what,
 	state->acknowledged.ms = 0;
 	state->resolved.ms = 0;
 	state->next_step = 1;
+	state->owes_step = false;
 	out->steps = 1;
 	out->what = what;
+}
+
+static void take_end(struct escalate *state, bool was_firing, struct wall now,
+		     struct escalate_output *out)
+{
+	state->paused.ms = 0;
+	if (state->resolved.ms != 0 || state->sent.ms == 0) {
+		out->what = was_firing ? "cleared" : NULL;
+		return;
+	}
+	state->resolved = now;
+	out->what = "resolved";
+	out->tell_resolved = true;
+}
+
+/* Nobody is called, and the priority stays what it was. */
+static void take_mute(struct escalate *state, struct wall now, struct escalate_output *out)
+{
+	if (state->paused.ms != 0 || state->sent.ms == 0)
+		return;
+	state->paused = now;
+	out->what = "paused";
+}
+
+static void take_time(struct escalate *state, const struct escalation *all, struct wall now,
+		      struct escalate_output *out);
+static void take_unreached(struct escalate *state, const struct escalation *all, struct wall now,
+			   struct escalate_output *out);
+
+/* Where it would be by now: its minutes ran on. */
+static void go_on(struct escalate *state, const struct escalation *all, struct wall now,
+		  struct escalate_output *out)
+{
+	state->paused.ms = 0;
+	out->goes_on = true;
+	if (state->owes_step)
+		take_unreached(state, all, now, out);
+	state->owes_step = false;
+	take_time(state, all, now, out);
+	if (out->what == NULL)
+		out->what = "goes on: muted no more";
 }
 
 static void take_alerts(struct escalate *state, const struct escalation *all,
 			const struct escalate_input *input, struct escalate_output *out)
 {
 	enum priority before = state->priority;
-	bool was_firing = state->firing;
+	bool was_firing = state->firing, was_paused = state->paused.ms != 0;
 	state->firing = input->firing;
 	if (!input->firing) {
-		if (state->resolved.ms != 0 || state->sent.ms == 0) {
-			out->what = was_firing ? "cleared" : NULL;
-			return;
-		}
-		state->resolved = input->now;
-		out->what = "resolved";
-		out->tell_resolved = true;
+		take_end(state, was_firing, input->now, out);
 		return;
 	}
+	if (input->muted) {
+		take_mute(state, input->now, out);
+		return;
+	}
+	state->paused.ms = 0;
 	state->priority = input->priority;
 	if (state->sent.ms == 0) {
 		begin(state, input->now, "opened", out);
@@ -101,6 +146,8 @@ static void take_alerts(struct escalate *state, const struct escalation *all,
 			state->next_step++;
 		out->what = "eased";
 	}
+	if (was_paused && (out->steps & 1) == 0)
+		go_on(state, all, input->now, out);
 }
 
 static void take_step(struct escalate *state, struct wall now, struct escalate_output *out)
@@ -115,7 +162,7 @@ static void take_time(struct escalate *state, const struct escalation *all, stru
 {
 	const struct escalation *escalation = &all[state->priority];
 	int64_t repage = repage_ms(state, escalation), reopen = reopen_ms(state);
-	if (state->sent.ms == 0)
+	if (state->sent.ms == 0 || state->paused.ms != 0)
 		return;
 	if (reopen != 0 && now.ms >= reopen) {
 		begin(state, now, "opened again: it still fires", out);
@@ -145,6 +192,10 @@ static void take_unreached(struct escalate *state, const struct escalation *all,
 			   struct escalate_output *out)
 {
 	const struct escalation *escalation = &all[state->priority];
+	if (state->paused.ms != 0) {
+		state->owes_step = true;
+		return;
+	}
 	while (state->next_step < escalation->step_count &&
 	       !still_waits(state, &escalation->steps[state->next_step]))
 		state->next_step++;
@@ -152,6 +203,28 @@ static void take_unreached(struct escalate *state, const struct escalation *all,
 		return;
 	take_step(state, now, out);
 	out->what = "escalated at once: nobody was reached";
+}
+
+/* Whoever had it gives it up: the next is to answer, and those after keep their distance. */
+static void take_onward(struct escalate *state, const struct escalation *all, struct wall now,
+			struct escalate_output *out)
+{
+	const struct escalation *escalation = &all[state->priority];
+	if (state->resolved.ms != 0 || state->next_step >= escalation->step_count)
+		return;
+	if (state->acknowledged.ms != 0)
+		state->sent.ms = now.ms - escalation->steps[state->next_step].after.ms;
+	state->acknowledged.ms = 0;
+	take_step(state, now, out);
+	out->what = "escalated at once: asked for";
+}
+
+static void take_handed(struct escalate *state, struct wall now, struct escalate_output *out)
+{
+	if (state->resolved.ms != 0)
+		return;
+	begin(state, now, "handed over", out);
+	out->steps = 0;
 }
 
 struct escalate_output notify_escalate(struct escalate *state, const struct escalation *all,
@@ -177,6 +250,12 @@ struct escalate_output notify_escalate(struct escalate *state, const struct esca
 		break;
 	case ESCALATE_UNREACHED:
 		take_unreached(state, all, input->now, &out);
+		break;
+	case ESCALATE_ONWARD:
+		take_onward(state, all, input->now, &out);
+		break;
+	case ESCALATE_HANDED:
+		take_handed(state, input->now, &out);
 		break;
 	case ESCALATE_TIME:
 		take_time(state, all, input->now, &out);

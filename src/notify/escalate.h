@@ -2,7 +2,8 @@
  *
  * The same step runs live and rehearsed: no clock, no store, no channel in it. Minutes count from
  * the first send; an acknowledgement ends what waits for one, a resolution ends everything; a step
- * that was due while nobody ran it (a restart) is due now. Private to notify/. */
+ * that was due while nobody ran it (a restart, or all of its alerts were muted) is due now. Private
+ * to notify/. */
 #ifndef NOTIFY_ESCALATE_H
 #define NOTIFY_ESCALATE_H
 
@@ -15,6 +16,8 @@ struct escalate {
 	struct wall last_step;              /* when the last step was taken */
 	struct wall acknowledged, resolved; /* 0: not */
 	size_t next_step;                   /* in the plan's escalation of this priority */
+	struct wall paused;                 /* since when all that fires is muted; 0: it is not */
+	bool owes_step;                     /* nobody was reached while it was paused */
 };
 
 enum escalate_event {
@@ -22,6 +25,8 @@ enum escalate_event {
 	ESCALATE_ACKNOWLEDGED,
 	ESCALATE_RESOLVED,  /* by a person */
 	ESCALATE_UNREACHED, /* every way of the last step failed */
+	ESCALATE_ONWARD,    /* by a person: the next step now */
+	ESCALATE_HANDED,    /* to another person, who is to acknowledge: minutes count from now */
 	ESCALATE_TIME
 };
 
@@ -30,12 +35,14 @@ struct escalate_input {
 	struct wall now;
 	enum priority priority;
 	bool firing;
+	bool muted; /* all that fires is */
 };
 
 struct escalate_output {
 	const char *what; /* for the journal: "opened", "worsened", ...; NULL: nothing happened */
 	uint32_t steps;   /* bit n: take step n; step 0 is also the channels of the priority */
 	bool tell_resolved;
+	bool goes_on;     /* what waited while it was paused is sent */
 	struct wall wake; /* when ESCALATE_TIME is due; 0: never */
 };
 

@@ -47,6 +47,9 @@ void notify_save(struct cx *cx, struct page *page, const struct ledger_entry *en
 /* `waiter` (may be NULL) is told once the step is durable, or that it is not. */
 void notify_run_step(struct cx *cx, struct page *page, struct escalate_input input,
 		     struct str actor, const struct notify_waiter *waiter);
+/* The page is `to`'s from now on, if he acknowledges it. */
+void notify_run_hand_over(struct cx *cx, struct page *page, const struct person *to,
+			  struct str actor, const struct notify_waiter *waiter);
 void notify_arm(struct page *page, struct wall wake);
 void notify_page_due(struct loop_timer *timer, void *owner);
 /* Whoever was told last that it goes on, or may have been, is told that it is over; once saved. */
@@ -57,6 +60,7 @@ void notify_with_cx(struct notify *notify, void (*work)(struct cx *cx, void *con
 
 /* outbox.c: what is saved is sent, tried again, sent by another way */
 void notify_send_released(struct page *page);
+void notify_send_held(struct page *page); /* it goes on: what waited for its next try */
 void notify_note_delivered(struct notify *notify, const char *key, struct wall at);
 
 #endif

@@ -56,6 +56,8 @@ static char *group_of(struct cx *cx, const struct notify_event *event)
 	struct str threshold = labels_get(&event->labels, STR("threshold"));
 	struct str component = labels_get(&event->labels, STR("component"));
 	struct str first = threshold.n > 0 ? threshold : event->rule_id;
+	if (event->group.n > 0)
+		return str_dup(cx->arena, event->group);
 	return cx_printf(cx, STR_FMT "/" STR_FMT, STR_ARG(first), STR_ARG(component));
 }
 
@@ -130,7 +132,7 @@ void notify_alert(struct notify *notify, const struct notify_event *event)
 	cx_init(&cx, &arena, loop_clock(notify->options.loop));
 	char *group = group_of(&cx, event);
 	struct page *page = group == NULL ? NULL : find_group(notify, group);
-	if (page == NULL && group != NULL && !event->resolved)
+	if (page == NULL && group != NULL && !event->resolved && event->muted.n == 0)
 		page = open_page(notify, group, event);
 	if (page != NULL) {
 		if (notify_page_set_alert(page, event, priority) == NULL)
@@ -147,8 +149,10 @@ static void weigh(struct cx *cx, void *context)
 {
 	struct page *page = context;
 	const struct page_alert *worst = notify_page_worst(page);
-	struct escalate_input input = {
-		.event = ESCALATE_ALERTS, .priority = worst->priority, .firing = worst->firing};
+	struct escalate_input input = {.event = ESCALATE_ALERTS,
+				       .priority = worst->priority,
+				       .firing = worst->firing,
+				       .muted = worst->muted.n > 0};
 	page->dirty = false;
 	notify_run_step(cx, page, input, STR("backline"), NULL);
 }
@@ -175,12 +179,12 @@ static struct page *find_page(const struct notify *notify, struct str id)
 	return NULL;
 }
 
-static enum rc answer(struct cx *cx, struct notify *notify, struct str id, struct str actor,
-		      enum escalate_event event, void (*done)(void *context, enum rc rc),
-		      void *context)
+/* RC_NOT_FOUND, or RC_CONFLICT when it is over. */
+static enum rc find_open(struct cx *cx, const struct notify *notify, struct str id,
+			 struct page **out)
 {
-	struct page *page = find_page(notify, id);
 	CHECK_MAGIC(notify, NOTIFY_MAGIC);
+	struct page *page = *out = find_page(notify, id);
 	if (page == NULL) {
 		enum rc rc =
 			cx_fail(cx, RC_NOT_FOUND, "there is no page '" STR_FMT "'", STR_ARG(id));
@@ -189,6 +193,15 @@ static enum rc answer(struct cx *cx, struct notify *notify, struct str id, struc
 	}
 	if (page->run.resolved.ms != 0)
 		return cx_fail(cx, RC_CONFLICT, "page %s is resolved already", page->id);
+	return RC_OK;
+}
+
+static enum rc answer(struct cx *cx, struct notify *notify, struct str id, struct str actor,
+		      enum escalate_event event, void (*done)(void *context, enum rc rc),
+		      void *context)
+{
+	struct page *page;
+	TRY(find_open(cx, notify, id, &page));
 	if (event != ESCALATE_ACKNOWLEDGED || page->run.acknowledged.ms == 0) {
 		struct notify_waiter waiter = {done, context};
 		char **by = event == ESCALATE_ACKNOWLEDGED ? &page->acknowledged_by
@@ -206,6 +219,48 @@ enum rc notify_acknowledge(struct cx *cx, struct notify *notify, struct str page
 			   void (*done)(void *context, enum rc rc), void *context)
 {
 	return answer(cx, notify, page, actor, ESCALATE_ACKNOWLEDGED, done, context);
+}
+
+static void forget_acknowledgement(struct page *page)
+{
+	free(page->acknowledged_by);
+	page->acknowledged_by = NULL;
+}
+
+enum rc notify_escalate_page(struct cx *cx, struct notify *notify, struct str id, struct str actor,
+			     void (*done)(void *context, enum rc rc), void *context)
+{
+	struct notify_waiter waiter = {done, context};
+	struct page *page;
+	TRY(find_open(cx, notify, id, &page));
+	if (page->run.next_step >= notify->plan->escalations[page->run.priority].step_count) {
+		enum rc rc = cx_fail(cx, RC_CONFLICT, "page %s has nobody left to escalate to",
+				     page->id);
+		cx_hint(cx, "`backline handover PAGE PERSON` gives it to somebody.");
+		return rc;
+	}
+	forget_acknowledgement(page);
+	notify_run_step(cx, page, (struct escalate_input){.event = ESCALATE_ONWARD}, actor,
+			&waiter);
+	return RC_OK;
+}
+
+enum rc notify_hand_over(struct cx *cx, struct notify *notify, struct str id, struct str person,
+			 struct str actor, void (*done)(void *context, enum rc rc), void *context)
+{
+	struct notify_waiter waiter = {done, context};
+	const struct person *to = plan_person(notify->plan, person);
+	struct page *page;
+	TRY(find_open(cx, notify, id, &page));
+	if (to == NULL) {
+		enum rc rc = cx_fail(cx, RC_INVALID, "there is no person '" STR_FMT "'",
+				     STR_ARG(person));
+		cx_hint(cx, "`people` of the site file names them.");
+		return rc;
+	}
+	forget_acknowledgement(page);
+	notify_run_hand_over(cx, page, to, actor, &waiter);
+	return RC_OK;
 }
 
 enum rc notify_resolve(struct cx *cx, struct notify *notify, struct str page, struct str actor,
@@ -295,6 +350,11 @@ static void restore_page(struct cx *cx, void *context, const struct ledger_recor
 		return;
 	}
 	settle_times(notify, &page->run);
+	for (size_t i = 0; i < page->deliveries.n; i++) {
+		struct delivery *d = page->deliveries.v[i];
+		if (d->state == DELIVERY_WAITING && d->due.ms <= notify->base_wall.ms)
+			d->possible_repeat = true; /* it may have gone out before the end */
+	}
 	page->timer.fire = notify_page_due;
 	page->timer.owner = page;
 	*vec_heap_add(&notify->pages) = page;
@@ -499,6 +559,7 @@ static void view_page(const struct notify *notify, const struct page *page,
 	out->resolved = page->run.resolved;
 	out->acknowledged_by = out->acknowledged.ms == 0 ? NULL : page->acknowledged_by;
 	out->resolved_by = page->resolved_by;
+	out->muted = page->run.paused.ms == 0 || worst == NULL ? STR("") : worst->muted;
 	out->next = next == NULL ? NULL : next->contact != NULL ? next->contact->name : next->text;
 	out->firing = page->run.firing;
 	out->drill = page->drill;

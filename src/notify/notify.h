@@ -20,6 +20,19 @@ struct notify_try {
 	const char *detail;
 };
 
+struct notify_message;
+struct notify_result;
+
+/* Sends in place of the channels, as notify_channels_send() does (notify/channels.h): a
+ * rehearsal's. `done` runs exactly once on the loop, never before `send` returns, and not after
+ * notify_stop(). */
+struct notify_carrier {
+	void *self;
+	enum rc (*send)(void *self, struct cx *cx, const struct notify_message *message,
+			void (*done)(const struct notify_result *result, void *context),
+			void *context);
+};
+
 struct notify_options {
 	struct loop *loop;
 	struct http_client *client;
@@ -28,6 +41,7 @@ struct notify_options {
 	/* Each try of a delivery: whether the channel took it, and its answer. May be NULL. */
 	void (*tried)(void *context, const struct notify_try *try);
 	void *context;
+	const struct notify_carrier *carrier; /* NULL: the channels */
 };
 
 struct notify_event {
@@ -36,6 +50,11 @@ struct notify_event {
 	double value;
 	bool resolved;
 	struct wall since;
+	struct str group; /* the page's; empty: the threshold, or the rule, at the component */
+	/* Why nobody is to be called for it, in words; empty: they are. It opens no page. A page
+	 * all of whose alerts are muted pauses; when one is no more, it goes on where it would be
+	 * by now. */
+	struct str muted;
 };
 
 /* Takes up the pages that the ledger holds; nothing is sent before notify_resume(). Blocking, at
@@ -64,6 +83,16 @@ void notify_alert(struct notify *notify, const struct notify_event *event);
  * is resolved already. Acknowledging twice is RC_OK and changes nothing. */
 enum rc notify_acknowledge(struct cx *cx, struct notify *notify, struct str page, struct str actor,
 			   void (*done)(void *context, enum rc rc), void *context) NODISCARD;
+/* The next of the escalation is called at once; an acknowledgement is void. RC_CONFLICT: there is
+ * none left. */
+enum rc notify_escalate_page(struct cx *cx, struct notify *notify, struct str page,
+			     struct str actor, void (*done)(void *context, enum rc rc),
+			     void *context) NODISCARD;
+/* The page is another person's, who is reached as that person wants it and has to acknowledge;
+ * minutes count anew. RC_INVALID: there is no such person. */
+enum rc notify_hand_over(struct cx *cx, struct notify *notify, struct str page, struct str person,
+			 struct str actor, void (*done)(void *context, enum rc rc),
+			 void *context) NODISCARD;
 enum rc notify_resolve(struct cx *cx, struct notify *notify, struct str page, struct str actor,
 		       void (*done)(void *context, enum rc rc), void *context) NODISCARD;
 
@@ -98,6 +127,7 @@ struct notify_page_view {
 	struct wall next_at;
 	const struct notify_delivery_view *deliveries;
 	size_t delivery_count;
+	struct str muted; /* why it is paused; "" it is not */
 	bool firing, drill;
 };
 /* Newest first. */

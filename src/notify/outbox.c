@@ -196,6 +196,16 @@ static void told(const struct notify_result *result, void *context)
 	arena_release(&arena);
 }
 
+static enum rc send_by(struct cx *cx, struct notify *notify, const struct notify_message *message,
+		       struct delivery *d)
+{
+	const struct notify_carrier *carrier = notify->options.carrier;
+	if (carrier != NULL)
+		return carrier->send(carrier->self, cx, message, told, d);
+	return notify_channels_send(cx, notify->channels, &notify->plan->providers, message, told,
+				    d);
+}
+
 static void send_now(struct cx *cx, void *context)
 {
 	struct delivery *d = context;
@@ -207,8 +217,7 @@ static void send_now(struct cx *cx, void *context)
 	enum rc rc = notify_compose(cx, d, notify->plan, notify->key, url, &message);
 	d->busy = true;
 	if (rc == RC_OK)
-		rc = notify_channels_send(cx, notify->channels, &notify->plan->providers, &message,
-					  told, d);
+		rc = send_by(cx, notify, &message, d);
 	if (rc == RC_OK)
 		return;
 	struct notify_result refused = {.outcome =
@@ -219,11 +228,17 @@ static void send_now(struct cx *cx, void *context)
 	take_result(cx, d, &refused);
 }
 
+/* All that fires is muted: it waits, but for the news that all is over. */
+static bool is_held(const struct delivery *d)
+{
+	return d->page->run.paused.ms != 0 && d->page->run.resolved.ms == 0 && !d->resolved;
+}
+
 static void try_again(struct loop_timer *timer, void *owner)
 {
 	struct delivery *d = owner;
 	(void)timer;
-	if (!d->page->notify->stopped)
+	if (!d->page->notify->stopped && !is_held(d))
 		notify_with_cx(d->page->notify, send_now, d);
 }
 
@@ -235,8 +250,25 @@ void notify_send_released(struct page *page)
 		return;
 	for (size_t i = 0; i < page->deliveries.n; i++) {
 		struct delivery *d = page->deliveries.v[i];
+		int64_t wait_ms = d->due.ms - notify_steady_now(page->notify).ms;
 		d->again.fire = try_again;
-		if (d->state == DELIVERY_WAITING && d->released && !d->busy && d->tries == 0)
+		if (d->state != DELIVERY_WAITING || !d->released || d->busy || d->tries != 0 ||
+		    is_held(d))
+			continue;
+		if (wait_ms > 0)
+			loop_timer_after(page->notify->options.loop, &d->again,
+					 (struct dur){wait_ms});
+		else
 			notify_with_cx(page->notify, send_now, d);
+	}
+}
+
+void notify_send_held(struct page *page)
+{
+	for (size_t i = 0; i < page->deliveries.n; i++) {
+		struct delivery *d = page->deliveries.v[i];
+		if (d->state == DELIVERY_WAITING && d->tries > 0 && !d->busy &&
+		    d->again.heap_at == 0)
+			loop_timer_after(page->notify->options.loop, &d->again, (struct dur){0});
 	}
 }

@@ -110,6 +110,7 @@ struct page_alert *notify_page_set_alert(struct page *page, const struct notify_
 	arena_init(&alert->arena, ALERT_BUDGET_BYTES);
 	cx_init(&cx, &alert->arena, clock_real());
 	alert->rule_id = cx_str(&cx, event->rule_id);
+	alert->muted = event->muted.n == 0 ? STR("") : cx_str(&cx, event->muted);
 	/* what does not fit into the budget is left out: the page goes on without the words */
 	if (labels_copy(&cx, &event->labels, &alert->labels) != RC_OK)
 		alert->labels = (struct labels){0};
@@ -125,13 +126,18 @@ struct page_alert *notify_page_set_alert(struct page *page, const struct notify_
 	return *place = alert;
 }
 
+static int urgency(const struct page_alert *alert)
+{
+	return !alert->firing ? 0 : alert->muted.n > 0 ? 1 : 2;
+}
+
 const struct page_alert *notify_page_worst(const struct page *page)
 {
 	const struct page_alert *worst = NULL;
 	for (size_t i = 0; i < page->alerts.n; i++) {
 		const struct page_alert *alert = page->alerts.v[i];
-		if (worst == NULL || alert->firing > worst->firing ||
-		    (alert->firing == worst->firing &&
+		if (worst == NULL || urgency(alert) > urgency(worst) ||
+		    (urgency(alert) == urgency(worst) &&
 		     (alert->priority > worst->priority ||
 		      (alert->priority == worst->priority && alert->since.ms < worst->since.ms))))
 			worst = alert;
@@ -176,6 +182,8 @@ static void put_alert(struct json *json, const struct page_alert *alert)
 	json_put_double(json, "value", alert->value);
 	json_put_text(json, "priority", priority_name(alert->priority));
 	json_put_bool(json, "firing", alert->firing);
+	if (alert->muted.n > 0)
+		json_put_str(json, "muted", alert->muted);
 	json_put_int(json, "since_ms", alert->since.ms);
 	json_key(json, "labels");
 	labels_put_json(json, &alert->labels);
@@ -197,6 +205,8 @@ static void put_delivery(struct json *json, const struct delivery *d)
 	json_put_text(json, "thread", d->thread);
 	json_put_text(json, "detail", d->detail);
 	json_put_int(json, "ended_ms", d->ended.ms);
+	if (d->due.ms != 0)
+		json_put_int(json, "due_ms", d->due.ms);
 	json_end_object(json);
 }
 
@@ -219,6 +229,8 @@ void notify_page_put(struct buf *out, const struct page *page)
 	json_put_int(&json, "last_step_ms", page->run.last_step.ms);
 	json_put_int(&json, "acknowledged_ms", page->run.acknowledged.ms);
 	json_put_int(&json, "resolved_ms", page->run.resolved.ms);
+	json_put_int(&json, "paused_ms", page->run.paused.ms);
+	json_put_bool(&json, "owes_step", page->run.owes_step);
 	json_put_text(&json, "acknowledged_by", page->acknowledged_by);
 	json_put_text(&json, "resolved_by", page->resolved_by);
 	json_key(&json, "alerts");
@@ -238,7 +250,8 @@ static enum rc read_alert(struct cx *cx, const cJSON *object, struct page *page)
 {
 	struct notify_event event = {.rule_id = str_of(json_text_in(object, "rule")),
 				     .resolved = !json_true_in(object, "firing"),
-				     .since = {json_int_in(object, "since_ms")}};
+				     .since = {json_int_in(object, "since_ms")},
+				     .muted = str_of(json_text_in(object, "muted"))};
 	enum priority priority;
 	if (event.rule_id.p == NULL ||
 	    !priority_named(str_of(json_text_in(object, "priority")), &priority))
@@ -258,8 +271,8 @@ static enum rc read_alert(struct cx *cx, const cJSON *object, struct page *page)
 static enum rc read_delivery(struct cx *cx, const cJSON *object, struct page *page)
 {
 	const char *kind = json_text_in(object, "kind"), *state = json_text_in(object, "state");
-	struct reach_way way = {CHANNEL_EMAIL, json_text_in(object, "target"),
-				json_text_in(object, "person")};
+	struct reach_way way = {
+		CHANNEL_EMAIL, json_text_in(object, "target"), json_text_in(object, "person"), {0}};
 	while (kind != NULL && way.kind < CHANNEL_LOG &&
 	       strcmp(channel_kind_name(way.kind), kind) != 0)
 		way.kind++;
@@ -270,9 +283,11 @@ static enum rc read_delivery(struct cx *cx, const cJSON *object, struct page *pa
 	d->state = strcmp(state, "delivered") == 0 ? DELIVERY_DELIVERED
 		   : strcmp(state, "failed") == 0  ? DELIVERY_FAILED
 						   : DELIVERY_WAITING;
-	/* nobody knows whether it went out before the end */
-	d->possible_repeat =
-		d->state == DELIVERY_WAITING || json_true_in(object, "possible_repeat");
+	d->due.ms = json_int_in(object, "due_ms");
+	/* nobody knows whether it went out before the end; of one that was to come the start does
+	 */
+	d->possible_repeat = (d->state == DELIVERY_WAITING && d->due.ms == 0) ||
+			     json_true_in(object, "possible_repeat");
 	d->thread = own_text(json_text_in(object, "thread"));
 	d->detail = own_text(json_text_in(object, "detail"));
 	d->ended.ms = json_int_in(object, "ended_ms");
@@ -293,6 +308,8 @@ static enum rc read_parts(struct cx *cx, const cJSON *object, struct page *page)
 	page->run.last_step.ms = json_int_in(object, "last_step_ms");
 	page->run.acknowledged.ms = json_int_in(object, "acknowledged_ms");
 	page->run.resolved.ms = json_int_in(object, "resolved_ms");
+	page->run.paused.ms = json_int_in(object, "paused_ms");
+	page->run.owes_step = json_true_in(object, "owes_step");
 	page->opened.ms = json_int_in(object, "opened_ms");
 	page->acknowledged_by = own_text(json_text_in(object, "acknowledged_by"));
 	page->resolved_by = own_text(json_text_in(object, "resolved_by"));

@@ -19,7 +19,8 @@ struct page_alert {
 	double value;
 	enum priority priority;
 	bool firing;
-	bool told; /* since the start: what is not told again after a restart is over */
+	struct str muted; /* why nobody is called for it; "" they are */
+	bool told;        /* since the start: what is not told again after a restart is over */
 	struct wall since;
 };
 
@@ -39,6 +40,7 @@ struct delivery {
 	bool possible_repeat, not_recorded;
 	char *thread, *detail;
 	struct wall ended;
+	struct wall due; /* steady; 0: at once */
 	/* of this process */
 	uint64_t save; /* the number of its page's save that makes it durable */
 	bool released; /* durable, or known not to be */
@@ -72,7 +74,8 @@ void notify_page_free(struct page **page); /* timers must not be armed */
  * less urgent. */
 struct page_alert *notify_page_set_alert(struct page *page, const struct notify_event *event,
 					 enum priority priority);
-/* The worst that fires, the oldest of them first; the last one that fired when none does. */
+/* The worst that fires and is not muted, the oldest of them first; else a muted one; the last one
+ * that fired when none does. */
 const struct page_alert *notify_page_worst(const struct page *page);
 struct delivery *notify_page_add(struct page *page, size_t step, const struct reach_way *way,
 				 bool resolved);

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#define AT_ONCE ((struct dur){0})
+
 static bool is_place(const struct channel *channel)
 {
 	return channel->target != NULL || channel->kind == CHANNEL_WEBHOOK ||
@@ -15,14 +17,15 @@ static bool same_text(const char *a, const char *b)
 }
 
 static void add(struct reach *reach, enum channel_kind kind, const char *target,
-		const struct person *person)
+		const struct person *person, struct dur after)
 {
 	for (size_t i = 0; i < reach->count; i++)
-		if (reach->ways[i].kind == kind && same_text(reach->ways[i].target, target))
+		if (reach->ways[i].kind == kind && same_text(reach->ways[i].target, target) &&
+		    reach->ways[i].after.ms == after.ms)
 			return;
 	if (reach->count < REACH_LIMIT)
 		reach->ways[reach->count++] =
-			(struct reach_way){kind, target, person == NULL ? NULL : person->id};
+			(struct reach_way){kind, target, person == NULL ? NULL : person->id, after};
 }
 
 static void lack(struct reach *reach, enum channel_kind kind, const char *why)
@@ -44,23 +47,25 @@ static const char *address_by(enum channel_kind kind, const struct contact *cont
 {
 	if (kind == CHANNEL_EMAIL && contact != NULL && contact->mail_group != NULL)
 		return contact->mail_group;
-	if (person == NULL)
-		return NULL;
-	switch (kind) {
-	case CHANNEL_EMAIL:
-		return person->email;
-	case CHANNEL_SMS:
-	case CHANNEL_CALL:
-		return person->phone;
-	case CHANNEL_SLACK:
-		return person->slack;
-	case CHANNEL_TELEGRAM:
-		return person->telegram;
-	case CHANNEL_WEBHOOK:
-	case CHANNEL_LOG:
-		return NULL;
+	return person == NULL ? NULL : person_address(person, kind);
+}
+
+/* As the person wants it. Returns whether one of the ways can be used. */
+static bool add_by_rules(const struct plan *plan, const struct contact_rules *rules,
+			 const struct person *person, struct reach *out)
+{
+	size_t before = out->count;
+	for (size_t i = 0; i < rules->rule_count; i++) {
+		const struct contact_rule *rule = &rules->rules[i];
+		const struct channel channel = {.kind = rule->kind};
+		const char *address = person_address(person, rule->kind);
+		const char *lacks = channel_lacks(plan, &channel);
+		if (lacks != NULL || address == NULL)
+			lack(out, rule->kind, lacks != NULL ? lacks : "no address");
+		else
+			add(out, rule->kind, address, person, rule->after);
 	}
-	return NULL;
+	return out->count > before;
 }
 
 /* A person's own channels of the priority. Returns whether there were any, usable or not. */
@@ -71,6 +76,9 @@ static bool add_person(const struct plan *plan, const struct priority_channels *
 		contact == NULL ? NULL : contact_person(plan, contact, NULL, at);
 	size_t before = out->count;
 	bool asked = false;
+	if (person != NULL &&
+	    add_by_rules(plan, &person->contact[list - plan->channels], person, out))
+		return false;
 	for (size_t i = 0; i < list->channel_count; i++) {
 		const struct channel *channel = &list->channels[i];
 		if (is_place(channel))
@@ -81,7 +89,7 @@ static bool add_person(const struct plan *plan, const struct priority_channels *
 		if (lacks != NULL || address == NULL)
 			lack(out, channel->kind, lacks != NULL ? lacks : "no address");
 		else
-			add(out, channel->kind, address, person);
+			add(out, channel->kind, address, person, AT_ONCE);
 	}
 	return asked && out->count == before;
 }
@@ -93,7 +101,7 @@ static void add_mail(const struct plan *plan, const struct contact *contact, str
 		contact == NULL ? NULL : contact_person(plan, contact, NULL, at);
 	const char *address = address_by(CHANNEL_EMAIL, contact, person);
 	if (address != NULL && plan->providers.smtp.url != NULL)
-		add(out, CHANNEL_EMAIL, address, person);
+		add(out, CHANNEL_EMAIL, address, person, AT_ONCE);
 }
 
 void notify_reach(const struct plan *plan, enum priority priority, size_t step, struct wall at,
@@ -114,8 +122,18 @@ void notify_reach(const struct plan *plan, enum priority priority, size_t step, 
 		if (lacks != NULL)
 			lack(out, channel->kind, lacks);
 		else
-			add(out, channel->kind, channel->target, NULL);
+			add(out, channel->kind, channel->target, NULL, AT_ONCE);
 	}
+}
+
+void notify_reach_person(const struct plan *plan, enum priority priority,
+			 const struct person *person, struct reach *out)
+{
+	const struct contact contact = {.name = person->id, .person = person};
+	*out = (struct reach){0};
+	(void)add_person(plan, &plan->channels[priority], &contact, (struct wall){0}, out);
+	if (out->count == 0)
+		add_mail(plan, &contact, (struct wall){0}, out);
 }
 
 bool notify_reach_instead(const struct plan *plan, enum priority priority, size_t step,
@@ -129,7 +147,8 @@ bool notify_reach_instead(const struct plan *plan, enum priority priority, size_
 		for (size_t i = 0; i < list->channel_count; i++)
 			if (is_place(&list->channels[i]) &&
 			    channel_lacks(plan, &list->channels[i]) == NULL)
-				add(&all, list->channels[i].kind, list->channels[i].target, NULL);
+				add(&all, list->channels[i].kind, list->channels[i].target, NULL,
+				    AT_ONCE);
 	}
 	for (size_t i = 0; i < all.count; i++) {
 		bool tried = all.ways[i].kind == used[used_count - 1].kind;

@@ -11,6 +11,7 @@ struct reach_way {
 	enum channel_kind kind;
 	const char *target; /* address or place; NULL for the log; the plan's */
 	const char *person; /* id; NULL: a place */
+	struct dur after;   /* from the step on; a person's own rule */
 };
 
 struct reach {
@@ -20,9 +21,13 @@ struct reach {
 };
 
 /* Step 0 takes every channel of the priority; a later step its contact, by the person's own
- * channels. A person none of whose channels can be used is mailed. */
+ * channels: those of the person's rules, else the priority's. A person none of whose channels can
+ * be used is mailed. */
 void notify_reach(const struct plan *plan, enum priority priority, size_t step, struct wall at,
 		  struct reach *out);
+/* One person, to whom a page is handed over. */
+void notify_reach_person(const struct plan *plan, enum priority priority,
+			 const struct person *person, struct reach *out);
 /* The way to try when one of this step's failed for good: of another kind, and not in `used`, which
  * ends with the one that failed. False: none. */
 bool notify_reach_instead(const struct plan *plan, enum priority priority, size_t step,

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/units.h"
 #include "notify/inside.h"
 
 struct wall notify_steady_now(const struct notify *notify)
@@ -89,6 +90,30 @@ void notify_put_way(struct buf *out, const char *kind, const char *target, const
 		buf_printf(out, " (%s)", person);
 }
 
+/* Returns how many. */
+static size_t add_ways(struct page *page, size_t step, const struct reach *reach, struct buf *words)
+{
+	struct wall now = notify_steady_now(page->notify);
+	for (size_t i = 0; i < reach->count; i++) {
+		const struct reach_way *way = &reach->ways[i];
+		struct delivery *d = notify_page_add(page, step, way, false);
+		d->save = page->saves_begun + 1;
+		d->due.ms = way->after.ms == 0 ? 0 : now.ms + way->after.ms;
+		buf_puts(words, i == 0 ? "" : ", ");
+		notify_put_way(words, channel_kind_name(d->kind), d->target, d->person);
+		if (way->after.ms > 0) {
+			char after[UNITS_TEXT_BYTES];
+			units_format_duration(way->after, after);
+			buf_printf(words, " after %s", after);
+		}
+	}
+	if (reach->count == 0)
+		buf_puts(words, "nobody can be reached");
+	if (reach->lacks[0] != '\0')
+		buf_printf(words, " [not by %s]", reach->lacks);
+	return reach->count;
+}
+
 /* The deliveries of one step of the escalation, and the words of it. Returns how many. */
 static size_t take_step(struct page *page, size_t step, struct buf *words)
 {
@@ -100,17 +125,7 @@ static size_t take_step(struct page *page, size_t step, struct buf *words)
 	buf_puts(words, words->length == 0 ? "" : "; ");
 	if (step < escalation->step_count)
 		buf_printf(words, "%s: ", escalation->steps[step].text);
-	for (size_t i = 0; i < reach.count; i++) {
-		struct delivery *d = notify_page_add(page, step, &reach.ways[i], false);
-		d->save = page->saves_begun + 1;
-		buf_puts(words, i == 0 ? "" : ", ");
-		notify_put_way(words, channel_kind_name(d->kind), d->target, d->person);
-	}
-	if (reach.count == 0)
-		buf_puts(words, "nobody can be reached");
-	if (reach.lacks[0] != '\0')
-		buf_printf(words, " [not by %s]", reach.lacks);
-	return reach.count;
+	return add_ways(page, step, &reach, words);
 }
 
 static bool same_way(const struct delivery *a, const struct delivery *b)
@@ -121,7 +136,7 @@ static bool same_way(const struct delivery *a, const struct delivery *b)
 }
 
 /* What did not go out yet needs not go out any more. */
-static void call_off(struct delivery *d)
+static void call_off(struct delivery *d, const char *why)
 {
 	struct loop *loop = d->page->notify->options.loop;
 	if (d->state != DELIVERY_WAITING || d->busy || d->resolved)
@@ -130,7 +145,7 @@ static void call_off(struct delivery *d)
 	d->state = DELIVERY_FAILED;
 	d->ended = clock_wall(loop_clock(loop));
 	free(d->detail);
-	d->detail = heap_printf("resolved before it went out");
+	d->detail = heap_printf("%s before it went out", why);
 }
 
 void notify_tell_resolved(struct page *page)
@@ -138,7 +153,7 @@ void notify_tell_resolved(struct page *page)
 	for (size_t count = page->deliveries.n, i = 0; i < count; i++) {
 		struct delivery *d = page->deliveries.v[i];
 		bool is_last = true;
-		call_off(d);
+		call_off(d, "resolved");
 		for (size_t k = i + 1; k < count && is_last; k++)
 			is_last = !same_way(d, page->deliveries.v[k]);
 		if (!is_last || d->resolved ||
@@ -150,11 +165,21 @@ void notify_tell_resolved(struct page *page)
 	}
 }
 
+/* What was to follow when nobody answers: a call two minutes after the SMS. */
+static void call_off_later_ones(struct page *page, const char *why)
+{
+	for (size_t i = 0; i < page->deliveries.n; i++)
+		if (page->deliveries.v[i]->due.ms != 0 && page->deliveries.v[i]->tries == 0)
+			call_off(page->deliveries.v[i], why);
+}
+
 static size_t take_steps(struct page *page, uint32_t steps, struct buf *words)
 {
 	size_t count = 0;
-	if ((steps & 1) != 0)
+	if ((steps & 1) != 0) {
+		call_off_later_ones(page, "paged again");
 		page->round_from = page->deliveries.n;
+	}
 	for (size_t step = 0; step < 32; step++)
 		if ((steps >> step & 1) != 0)
 			count += take_step(page, step, words);
@@ -171,8 +196,42 @@ static void put_group(struct buf *out, const struct page *page)
 	json_end_object(&json);
 }
 
-void notify_run_step(struct cx *cx, struct page *page, struct escalate_input input,
-		     struct str actor, const struct notify_waiter *waiter)
+/* "worsened: critical, API down at api; to ..." */
+static char *summary_of(struct cx *cx, const struct page *page, const char *what, struct str words)
+{
+	const struct page_alert *worst = notify_page_worst(page);
+	bool paused = page->run.paused.ms != 0 && worst != NULL;
+	return cx_printf(cx, "%s: %s, %s%s%s%s" STR_FMT "%s" STR_FMT, what,
+			 priority_name(page->run.priority), page->name,
+			 page->component[0] == '\0' ? "" : " at ", page->component,
+			 words.n == 0 ? "" : "; to ", STR_ARG(words), paused ? "; " : "",
+			 STR_ARG(paused ? worst->muted : STR("")));
+}
+
+/* The deliveries that it asks for, and why in words. Returns how many. */
+static size_t take_effects(struct page *page, const struct escalate_input *input,
+			   const struct escalate_output *out, const struct person *to,
+			   struct buf *words)
+{
+	size_t reached = take_steps(page, out->steps, words);
+	if (input->event == ESCALATE_ACKNOWLEDGED)
+		call_off_later_ones(page, "acknowledged");
+	if (to != NULL) {
+		struct reach reach;
+		notify_reach_person(page->notify->plan, page->run.priority, to, &reach);
+		call_off_later_ones(page, "handed over");
+		page->round_from = page->deliveries.n;
+		reached += add_ways(page, 0, &reach, words);
+	}
+	if (out->tell_resolved)
+		notify_tell_resolved(page);
+	if (out->goes_on)
+		notify_send_held(page);
+	return reached;
+}
+
+static void run_step(struct cx *cx, struct page *page, struct escalate_input input,
+		     const struct person *to, struct str actor, const struct notify_waiter *waiter)
 {
 	struct notify *notify = page->notify;
 	struct buf words = BUF_INIT, details = BUF_INIT;
@@ -181,13 +240,8 @@ void notify_run_step(struct cx *cx, struct page *page, struct escalate_input inp
 	notify_arm(page, out.wake);
 	if (out.what == NULL)
 		return;
-	size_t reached = take_steps(page, out.steps, &words);
-	if (out.tell_resolved)
-		notify_tell_resolved(page);
-	char *summary =
-		cx_printf(cx, "%s: %s, %s%s%s%s%s", out.what, priority_name(page->run.priority),
-			  page->name, page->component[0] == '\0' ? "" : " at ", page->component,
-			  words.length == 0 ? "" : "; to ", words.length == 0 ? "" : words.data);
+	size_t reached = take_effects(page, &input, &out, to, &words);
+	char *summary = summary_of(cx, page, out.what, buf_str(&words));
 	put_group(&details, page);
 	struct ledger_entry entry = {STR("page"), actor, str_of(page->id), str_of(summary),
 				     buf_str(&details)};
@@ -195,9 +249,22 @@ void notify_run_step(struct cx *cx, struct page *page, struct escalate_input inp
 	buf_release(&words);
 	notify_save(cx, page, &entry, NULL, waiter);
 	buf_release(&details);
-	if (out.steps != 0 && reached == 0) /* nobody is waited for who was never reached */
-		notify_run_step(cx, page, (struct escalate_input){.event = ESCALATE_UNREACHED},
-				STR("backline"), NULL);
+	/* nobody is waited for who was never reached */
+	if ((out.steps != 0 || to != NULL) && reached == 0)
+		run_step(cx, page, (struct escalate_input){.event = ESCALATE_UNREACHED}, NULL,
+			 STR("backline"), NULL);
+}
+
+void notify_run_step(struct cx *cx, struct page *page, struct escalate_input input,
+		     struct str actor, const struct notify_waiter *waiter)
+{
+	run_step(cx, page, input, NULL, actor, waiter);
+}
+
+void notify_run_hand_over(struct cx *cx, struct page *page, const struct person *to,
+			  struct str actor, const struct notify_waiter *waiter)
+{
+	run_step(cx, page, (struct escalate_input){.event = ESCALATE_HANDED}, to, actor, waiter);
 }
 
 void notify_with_cx(struct notify *notify, void (*work)(struct cx *cx, void *context),

@@ -86,6 +86,8 @@ void web_deploy(struct http_request *request, void *context);
 struct str web_actor(const struct http_request *request);
 /* paging.c */
 void web_pages(struct http_request *request, void *context);
+void web_escalate(struct http_request *request, void *context);
+void web_hand_over(struct http_request *request, void *context);
 void web_acknowledge(struct http_request *request, void *context);
 void web_resolve(struct http_request *request, void *context);
 void web_link_page(struct http_request *request, void *context);

@@ -1,5 +1,6 @@
 /* Pages: listed, acknowledged and resolved by the API, and by the link that a message carries. A
  * look at the link changes nothing: mail scanners look. */
+#include "base/json_read.h"
 #include "web/inside.h"
 
 static void put_delivery(struct json *json, const struct notify_delivery_view *d)
@@ -30,6 +31,8 @@ static void put_page(void *context, const struct notify_page_view *page)
 	json_put_text(json, "component", page->component);
 	json_put_str(json, "summary", page->summary);
 	json_put_bool(json, "firing", page->firing);
+	if (page->muted.n > 0)
+		json_put_str(json, "muted", page->muted);
 	json_put_bool(json, "drill", page->drill);
 	web_put_instant(json, "opened", page->opened);
 	web_put_instant(json, "acknowledged", page->acknowledged);
@@ -110,6 +113,29 @@ static void take_answer(struct http_request *request, const struct web *web, ans
 void web_acknowledge(struct http_request *request, void *context)
 {
 	take_answer(request, context, notify_acknowledge);
+}
+
+void web_escalate(struct http_request *request, void *context)
+{
+	take_answer(request, context, notify_escalate_page);
+}
+
+void web_hand_over(struct http_request *request, void *context)
+{
+	const struct web *web = context;
+	struct cx *cx = http_request_cx(request);
+	struct str body = http_request_body(request);
+	cJSON *object = cJSON_ParseWithLength(body.p, body.n);
+	const char *person = json_text_in(object, "person");
+	enum rc rc;
+	if (person == NULL)
+		rc = cx_fail(cx, RC_INVALID, "the body names no person: {\"person\": \"anna\"}");
+	else
+		rc = notify_hand_over(cx, web->options.notify, http_request_part(request, "id"),
+				      str_of(person), web_actor(request), web_recorded, request);
+	cJSON_Delete(object);
+	if (rc != RC_OK)
+		http_reply_error(request, cx);
 }
 
 void web_resolve(struct http_request *request, void *context)

@@ -140,6 +140,54 @@ static void worse_pages_anew_better_does_not(void **state)
 	assert_int_equal(wake_minute(out), 40);
 }
 
+static struct escalate_output muted_at(int minute, bool muted)
+{
+	struct escalate_input input = {
+		ESCALATE_ALERTS, {(minute + 1) * MINUTE_MS}, PRIORITY_CRITICAL, true, muted};
+	return notify_escalate(&run, all, &input);
+}
+
+static void muted_it_rests_and_then_is_where_it_would_be(void **state)
+{
+	(void)state;
+	assert_null(muted_at(0, true).what);
+	assert_string_equal(muted_at(1, false).what, "opened");
+	struct escalate_output out = muted_at(3, true);
+	assert_string_equal(out.what, "paused");
+	assert_int_equal(wake_minute(out), -1);
+	assert_null(muted_at(4, true).what);
+	assert_null(at(10, ESCALATE_TIME).what);
+	out = muted_at(11, false);
+	assert_string_equal(out.what, "escalated");
+	assert_int_equal(out.steps, 2);
+	assert_true(out.goes_on);
+	assert_int_equal(wake_minute(out), 16);
+	/* nobody was reached meanwhile: the next at once */
+	(void)muted_at(12, true);
+	assert_null(at(12, ESCALATE_UNREACHED).what);
+	out = muted_at(13, false);
+	assert_int_equal(out.steps, 4);
+	(void)muted_at(14, true);
+	assert_string_equal(muted_at(15, false).what, "goes on: muted no more");
+	(void)muted_at(16, true);
+	assert_true(alerts_at(17, PRIORITY_CRITICAL, false).tell_resolved);
+}
+
+static void escalated_by_hand_it_is_the_next_ones(void **state)
+{
+	(void)state;
+	(void)alerts_at(0, PRIORITY_CRITICAL, true);
+	(void)at(1, ESCALATE_ACKNOWLEDGED);
+	struct escalate_output out = at(20, ESCALATE_ONWARD);
+	assert_int_equal(out.steps, 2);
+	assert_int_equal(run.acknowledged.ms, 0);
+	/* the manager comes ten minutes after the second, as drawn */
+	assert_int_equal(wake_minute(out), 30);
+	out = at(21, ESCALATE_ONWARD);
+	assert_int_equal(out.steps, 4);
+	assert_null(at(22, ESCALATE_ONWARD).what);
+}
+
 static void resolved_by_hand_while_it_fires_opens_again(void **state)
 {
 	(void)state;
@@ -242,6 +290,8 @@ int main(void)
 		CASE(an_acknowledgement_stops_it_and_is_asked_again),
 		CASE(a_wait_for_resolution_ignores_acknowledgement),
 		CASE(worse_pages_anew_better_does_not),
+		CASE(muted_it_rests_and_then_is_where_it_would_be),
+		CASE(escalated_by_hand_it_is_the_next_ones),
 		CASE(resolved_by_hand_while_it_fires_opens_again),
 		CASE(nobody_reached_takes_the_next_at_once),
 		CASE(a_person_without_a_usable_channel_is_mailed),

@@ -134,6 +134,19 @@ static void say(const char *priority, const char *instance, bool resolved)
 	notify_alert(notify, &event);
 }
 
+static void say_muted(const char *why)
+{
+	struct notify_event event = {.rule_id = STR("r"),
+				     .since = clock_wall(&turned),
+				     .group = STR("one"),
+				     .muted = str_of(why)};
+	assert_int_equal(
+		labels_of(&cx, &event.labels, "alertname", "High", "priority", "critical", NULL),
+		RC_OK);
+	notify_alert(notify, &event);
+	settle();
+}
+
 /* "0 email failed;0 log delivered;" of the newest page, by step. */
 static void put_deliveries(void *context, const struct notify_page_view *page)
 {
@@ -420,6 +433,133 @@ static void what_was_under_way_when_it_ended_is_not_sent_again(void **state)
 	close(fd);
 }
 
+static size_t count_pages(void)
+{
+	struct ledger_record *records;
+	size_t count;
+	assert_int_equal(ledger_records(&cx, ledger, STR("page"), &records, &count), RC_OK);
+	return count;
+}
+
+static bool journal_has(const char *words)
+{
+	struct ledger_row *rows;
+	size_t count;
+	struct ledger_filter filter = {.kind = "page", .limit = 100};
+	assert_int_equal(ledger_read(&cx, ledger_path, &filter, &rows, &count), RC_OK);
+	for (size_t i = 0; i < count; i++)
+		if (str_find(rows[i].summary, str_of(words)) >= 0)
+			return true;
+	return false;
+}
+
+static void three_steps_by_log(void)
+{
+	static struct person anna = {.id = "anna", .email = "anna@example.org"};
+	static struct contact second = {"Second", NULL, &anna, NULL};
+	steps[0] = (struct escalation_step){.contact = &nobody, .text = "Nobody"};
+	for (int i = 1; i < 3; i++)
+		steps[i] = (struct escalation_step){
+			WAIT_ACKNOWLEDGED, {5LL * i * MINUTE_MS}, &second, "S", NULL};
+	reach_by(PRIORITY_CRITICAL, &log_channel, 3);
+}
+
+static void what_is_muted_calls_nobody_and_goes_on_where_it_would_be(void **state)
+{
+	(void)state;
+	three_steps_by_log();
+	plan->escalations[PRIORITY_CRITICAL].step_count = 2;
+	steps[1].contact = &nobody;
+	open_all();
+	notify_resume(notify);
+	say_muted("silence S-1 by ann");
+	assert_int_equal(count_pages(), 0);
+	say_muted("");
+	assert_string_equal(deliveries(), "0 log delivered;");
+	say_muted("silence S-2 by ann");
+	assert_true(journal_has("paused: critical, High; silence S-2 by ann"));
+	turn(10);
+	assert_string_equal(deliveries(), "0 log delivered;");
+	assert_false(journal_has("escalated"));
+	close_all(); /* over a restart too */
+	open_all();
+	say_muted("silence S-2 by ann");
+	notify_resume(notify);
+	settle();
+	turn(1);
+	assert_false(journal_has("escalated"));
+	say_muted("");
+	assert_true(journal_has("escalated: critical"));
+	say_muted("silence S-3");
+	close_all();
+}
+
+static void who_wants_a_call_after_a_while_is_not_called_once_it_is_acknowledged(void **state)
+{
+	(void)state;
+	struct contact_rule rules[] = {{CHANNEL_EMAIL, {0}}, {CHANNEL_EMAIL, {2 * MINUTE_MS}}};
+	struct person anna = {.id = "anna", .email = "nowhere"};
+	struct contact both = {"Both", NULL, &anna, NULL};
+	anna.contact[PRIORITY_CRITICAL] = (struct contact_rules){rules, 2};
+	steps[0] = (struct escalation_step){.contact = &both, .text = "Both"};
+	reach_by(PRIORITY_CRITICAL, &log_channel, 1);
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	settle();
+	assert_true(journal_has("email nowhere (anna), email nowhere (anna) after 2m, log"));
+	assert_string_equal(deliveries(), "0 email failed;0 email waiting;0 log delivered;");
+	turn(2);
+	assert_string_equal(deliveries(), "0 email failed;0 email failed;0 log delivered;");
+	say("critical", "b", true);
+	say("critical", "a", true);
+	settle();
+	say("critical", "a", false);
+	settle();
+	assert_int_equal(notify_acknowledge(&cx, notify, STR("P-2"), STR("anna"), NULL, NULL),
+			 RC_OK);
+	settle();
+	turn(3);
+	assert_string_equal(deliveries(), "0 email failed;0 email failed;0 log delivered;");
+	assert_true(journal_has("acknowledged: critical"));
+	close_all();
+}
+
+static void a_page_is_handed_over_and_escalated_by_hand(void **state)
+{
+	(void)state;
+	three_steps_by_log();
+	plan->people = &(struct person){.id = "ben", .email = "nowhere"};
+	plan->person_count = 1;
+	open_all();
+	notify_resume(notify);
+	say("critical", "a", false);
+	settle();
+	assert_int_equal(notify_acknowledge(&cx, notify, STR("P-1"), STR("anna"), NULL, NULL),
+			 RC_OK);
+	assert_int_equal(notify_escalate_page(&cx, notify, STR("P-1"), STR("anna"), NULL, NULL),
+			 RC_OK);
+	settle();
+	assert_true(journal_has("escalated at once: asked for: critical"));
+	assert_int_equal(
+		notify_hand_over(&cx, notify, STR("P-1"), STR("carl"), STR("anna"), NULL, NULL),
+		RC_INVALID);
+	cx_clear(&cx);
+	assert_int_equal(
+		notify_hand_over(&cx, notify, STR("P-1"), STR("ben"), STR("anna"), NULL, NULL),
+		RC_OK);
+	settle();
+	assert_true(journal_has("handed over: critical, High; to email nowhere (ben)"));
+	assert_int_equal(notify_resolve(&cx, notify, STR("P-1"), STR("anna"), NULL, NULL), RC_OK);
+	settle();
+	assert_int_equal(
+		notify_hand_over(&cx, notify, STR("P-1"), STR("ben"), STR("anna"), NULL, NULL),
+		RC_CONFLICT);
+	cx_clear(&cx);
+	plan->person_count = 0;
+	close_all();
+}
+
 static void note_rc(void *context, enum rc rc)
 {
 	*(enum rc *)context = rc;
@@ -464,6 +604,9 @@ int main(void)
 		CASE(what_was_under_way_when_it_ended_is_not_sent_again),
 		CASE(a_way_that_asks_for_a_long_wait_is_stood_in_for),
 		CASE(an_answer_that_is_not_recorded_is_told_so),
+		CASE(what_is_muted_calls_nobody_and_goes_on_where_it_would_be),
+		CASE(who_wants_a_call_after_a_while_is_not_called_once_it_is_acknowledged),
+		CASE(a_page_is_handed_over_and_escalated_by_hand),
 	};
 	return cmocka_run_group_tests_name("pages", tests, NULL, NULL);
 }
