@@ -71,6 +71,7 @@ int app_pages(struct invocation *invocation);
 int app_acknowledge(struct invocation *invocation);
 int app_escalate(struct invocation *invocation);
 int app_hand_over(struct invocation *invocation);
+int app_rehearse(struct invocation *invocation);
 int app_resolve(struct invocation *invocation);
 int app_channels(struct invocation *invocation);
 int app_channels_test(struct invocation *invocation);

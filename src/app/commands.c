@@ -207,6 +207,28 @@ const struct command app_commands[] = {
 		.run = app_resolve,
 	},
 	{
+		.name = "rehearse",
+		.arguments = "",
+		.summary = "Try the escalation of an alert: who would be reached by what, and when",
+		.details =
+			"The live engine runs under a clock of its own, which jumps to what is due "
+			"next; nothing\nis sent and nothing is kept. --at takes 'sun 02:30' (the "
+			"next one), '2026-10-25 02:30'\n(by the clocks of the site) or RFC 3339.",
+		.options = {{"manual", "FILE", "the operations manual (Markdown)"},
+			    {"site", "FILE", "where things are (YAML)"},
+			    {"alert", "NAME", "a threshold of the manual, or any name"},
+			    {"at", "TIME", "when it begins to fire; default now"},
+			    {"component", "ID", "where; default the threshold's"},
+			    {"priority", "PRIORITY",
+			     "critical, high, medium or low; default the threshold's worst"},
+			    {"ack-after", "TIME", "somebody acknowledges after so long"},
+			    {"resolve-after", "TIME", "it fires no more after so long"},
+			    {"for", "TIME", "how much is shown; default 1h"},
+			    OPTION_JSON,
+			    {0}},
+		.run = app_rehearse,
+	},
+	{
 		.name = "channels",
 		.arguments = "",
 		.summary = "List the channels by priority, and when each last delivered",

@@ -326,6 +326,14 @@ enum rc ledger_each_record(struct cx *cx, struct ledger *ledger, struct str kind
 	return rc;
 }
 
+enum rc ledger_read_open(struct cx *cx, const struct ledger *ledger,
+			 const struct ledger_filter *filter, struct ledger_row **out, size_t *count)
+{
+	CHECK_MAGIC(ledger, LEDGER_MAGIC);
+	CHECK(!ledger->committing && ledger->queued.first == NULL);
+	return ledger_sql_rows(cx, ledger->db, filter, out, count);
+}
+
 static enum rc read_head(struct cx *cx, struct ledger *ledger)
 {
 	sqlite3_stmt *row;
@@ -373,16 +381,16 @@ enum rc ledger_open(struct cx *cx, struct loop *loop, const char *path, struct l
 	ledger->loop = loop;
 	ledger->job.run = commit_run;
 	ledger->job.done = commit_done;
-	enum rc rc = ledger_sql_open(cx, path, false, &ledger->db);
+	enum rc rc = ledger_sql_open(cx, path == NULL ? ":memory:" : path, false, &ledger->db);
 	if (rc == RC_OK)
 		rc = ledger_sql_migrate(cx, ledger->db);
 	if (rc == RC_OK)
 		rc = prepare_all(cx, ledger);
 	if (rc == RC_OK)
 		rc = read_head(cx, ledger);
-	if (rc == RC_OK)
+	if (rc == RC_OK && path != NULL)
 		rc = ledger_reserve_open(cx, &ledger->reserve, path);
-	if (rc == RC_CORRUPT) {
+	if (rc == RC_CORRUPT && path != NULL) {
 		cx_context(cx, "could not open the ledger '%s'", path);
 		cx_hint(cx,
 			"Restore its backup, or move it away with its -wal and -shm: what fires "

@@ -29,7 +29,8 @@ struct ledger_record {
 	struct str value; /* .p NULL: the record is removed */
 };
 
-/* Opens or makes the file; blocking, at start. */
+/* Opens or makes the file; blocking, at start. A path of NULL: in memory, gone when it is closed.
+ */
 enum rc ledger_open(struct cx *cx, struct loop *loop, const char *path,
 		    struct ledger **out) NODISCARD;
 /* Commits what is queued, then closes. */
@@ -73,6 +74,11 @@ struct ledger_filter {
  * line; opens the file for itself, read only. */
 enum rc ledger_read(struct cx *cx, const char *path, const struct ledger_filter *filter,
 		    struct ledger_row **out, size_t *count) NODISCARD;
+
+/* The same of a ledger of this process, in memory too, while nothing waits to be written. */
+enum rc ledger_read_open(struct cx *cx, const struct ledger *ledger,
+			 const struct ledger_filter *filter, struct ledger_row **out,
+			 size_t *count) NODISCARD;
 
 struct ledger_report {
 	int64_t entries, erased;

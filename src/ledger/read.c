@@ -23,13 +23,11 @@ static enum rc take_row(struct cx *cx, sqlite3_stmt *row, struct ledger_row *out
 	"journal_payload p ON p.seq = j.seq WHERE j.seq < ?1 AND at_ms >= ?2"
 #define READ_ORDER " ORDER BY j.seq DESC LIMIT ?3"
 
-enum rc ledger_read(struct cx *cx, const char *path, const struct ledger_filter *filter,
-		    struct ledger_row **out, size_t *count)
+enum rc ledger_sql_rows(struct cx *cx, sqlite3 *db, const struct ledger_filter *filter,
+			struct ledger_row **out, size_t *count)
 {
-	sqlite3 *db;
 	sqlite3_stmt *row = NULL;
 	VEC(struct ledger_row) rows = {0};
-	TRY(ledger_sql_open(cx, path, true, &db));
 	/* an OR would keep SQLite from the index by kind */
 	enum rc rc =
 		ledger_sql_prepare(cx, db,
@@ -48,9 +46,18 @@ enum rc ledger_read(struct cx *cx, const char *path, const struct ledger_filter 
 		rc = kept == NULL ? RC_LIMIT : take_row(cx, row, kept);
 	}
 	sqlite3_finalize(row);
-	sqlite3_close(db);
 	*out = rows.v;
 	*count = rows.n;
+	return rc;
+}
+
+enum rc ledger_read(struct cx *cx, const char *path, const struct ledger_filter *filter,
+		    struct ledger_row **out, size_t *count)
+{
+	sqlite3 *db;
+	TRY(ledger_sql_open(cx, path, true, &db));
+	enum rc rc = ledger_sql_rows(cx, db, filter, out, count);
+	sqlite3_close(db);
 	return rc;
 }
 

@@ -56,7 +56,7 @@ void ledger_reserve_close(struct ledger_reserve *reserve)
 
 bool ledger_reserve_give_up(struct ledger_reserve *reserve)
 {
-	if (ledger_reserve_is_used(reserve) || unlink(reserve->path) != 0)
+	if (reserve->path == NULL || ledger_reserve_is_used(reserve) || unlink(reserve->path) != 0)
 		return false;
 	__atomic_store_n(&reserve->missing, 1, __ATOMIC_RELEASE);
 	return true;

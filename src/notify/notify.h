@@ -20,17 +20,20 @@ struct notify_try {
 	const char *detail;
 };
 
-struct notify_message;
-struct notify_result;
+/* What a carrier is given of a message. */
+struct notify_parcel {
+	enum channel_kind kind;
+	const char *target; /* NULL: none */
+	bool resolved;      /* that it is over */
+};
 
-/* Sends in place of the channels, as notify_channels_send() does (notify/channels.h): a
- * rehearsal's. `done` runs exactly once on the loop, never before `send` returns, and not after
- * notify_stop(). */
+/* Sends in place of the channels: a rehearsal's. `done` runs exactly once on the loop, before
+ * notify_stop(), and never before `send` returns; what is not delivered is tried again. */
 struct notify_carrier {
 	void *self;
-	enum rc (*send)(void *self, struct cx *cx, const struct notify_message *message,
-			void (*done)(const struct notify_result *result, void *context),
-			void *context);
+	void (*send)(void *self, const struct notify_parcel *parcel,
+		     void (*done)(void *context, bool delivered, const char *detail),
+		     void *context);
 };
 
 struct notify_options {

@@ -196,14 +196,23 @@ static void told(const struct notify_result *result, void *context)
 	arena_release(&arena);
 }
 
+static void told_by_carrier(void *context, bool delivered, const char *detail)
+{
+	struct notify_result result = {.outcome = delivered ? NOTIFY_DELIVERED : NOTIFY_RETRY};
+	snprintf(result.detail, sizeof(result.detail), "%s", detail);
+	told(&result, context);
+}
+
 static enum rc send_by(struct cx *cx, struct notify *notify, const struct notify_message *message,
 		       struct delivery *d)
 {
 	const struct notify_carrier *carrier = notify->options.carrier;
-	if (carrier != NULL)
-		return carrier->send(carrier->self, cx, message, told, d);
-	return notify_channels_send(cx, notify->channels, &notify->plan->providers, message, told,
-				    d);
+	if (carrier == NULL)
+		return notify_channels_send(cx, notify->channels, &notify->plan->providers, message,
+					    told, d);
+	const struct notify_parcel parcel = {message->kind, message->target, message->resolved};
+	carrier->send(carrier->self, &parcel, told_by_carrier, d);
+	return RC_OK;
 }
 
 static void send_now(struct cx *cx, void *context)

@@ -28,11 +28,15 @@ static void add(struct reach *reach, enum channel_kind kind, const char *target,
 			(struct reach_way){kind, target, person == NULL ? NULL : person->id, after};
 }
 
+/* Each once: the person's rules and the priority's channels may lack the same. */
 static void lack(struct reach *reach, enum channel_kind kind, const char *why)
 {
+	char words[sizeof(reach->lacks)];
 	size_t used = strlen(reach->lacks);
-	snprintf(reach->lacks + used, sizeof(reach->lacks) - used, "%s%s: %s",
-		 used == 0 ? "" : ", ", channel_kind_name(kind), why);
+	snprintf(words, sizeof(words), "%s: %s", channel_kind_name(kind), why);
+	if (strstr(reach->lacks, words) == NULL)
+		snprintf(reach->lacks + used, sizeof(reach->lacks) - used, "%s%s",
+			 used == 0 ? "" : ", ", words);
 }
 
 static const struct contact *contact_of(const struct plan *plan, enum priority priority,
