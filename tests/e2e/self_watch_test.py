@@ -41,7 +41,7 @@ def test_a_loop_that_hangs_is_logged_while_it_does_and_paged_after():
     with scratch() as where, scratch() as other, Standin(where, "webhook_server.py") as first, \
             Standin(other, "webhook_server.py") as second:
         with backline(where, first, second, clock=True) as b:
-            b.turn("stall 6s")
+            b.turn("stall 8s")
             assert "the loop hangs: nothing is watched" in b.process.output(), "logged while nothing turned"
             wait_until(lambda: "the loop turns again" in b.process.output(), "that it turns again")
             wait_until(lambda: b.advance(5) and told(second, "LoopStalled"), "the page for it")
