@@ -91,7 +91,7 @@ def unit_programs(where, wanted=lambda name: True):
 def run_units(where, wanted=lambda name: True):
     def one(program):
         name, command = program
-        code, output = run(command, env={"CMOCKA_MESSAGE_OUTPUT": "TAP"})
+        code, output = run(command, env={"CMOCKA_MESSAGE_OUTPUT": "TAP", **({"BACKLINE_LONG": "1"} if LONG else {})})
         return tap_cases(name, code, output)
     with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
         return [case for cases in pool.map(one, unit_programs(where, wanted)) for case in cases]
