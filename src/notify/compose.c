@@ -56,7 +56,7 @@ static enum rc add_alerts(struct cx *cx, const struct page *page, struct notify_
 				TRY(add_alert(cx, from, out, &alerts[out->alert_count]));
 		}
 	out->alerts = alerts;
-	out->truncated_count = page->alerts.n - out->alert_count;
+	out->truncated_count = page->alerts.n + page->beyond.n - out->alert_count;
 	return RC_OK;
 }
 

@@ -135,7 +135,7 @@ void notify_alert(struct notify *notify, const struct notify_event *event)
 	if (page == NULL && group != NULL && !event->resolved && event->muted.n == 0)
 		page = open_page(notify, group, event);
 	if (page != NULL) {
-		if (notify_page_set_alert(page, event, priority) == NULL)
+		if (notify_page_set_alert(page, event, priority) == NULL && page->beyond.n == 1)
 			log_warn("a page has more alerts than it keeps", F_TEXT("page", page->id));
 		page->dirty = true;
 		loop_timer_after(notify->options.loop, &notify->flush, (struct dur){0});
@@ -562,6 +562,7 @@ static void view_page(const struct notify *notify, const struct page *page,
 	out->muted = page->run.paused.ms == 0 || worst == NULL ? STR("") : worst->muted;
 	out->next = next == NULL ? NULL : next->contact != NULL ? next->contact->name : next->text;
 	out->firing = page->run.firing;
+	out->firing_count = notify_page_firing_count(page);
 	out->drill = page->drill;
 }
 

@@ -132,6 +132,7 @@ struct notify_page_view {
 	size_t delivery_count;
 	struct str muted; /* why it is paused; "" it is not */
 	bool firing, drill;
+	size_t firing_count; /* of its alerts, how many fire now */
 };
 /* Newest first. */
 void notify_each_page(const struct notify *notify,

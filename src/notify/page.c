@@ -61,6 +61,7 @@ void notify_page_free(struct page **handle)
 	}
 	CHECK(page->timer.heap_at == 0);
 	vec_heap_release(&page->alerts);
+	vec_heap_release(&page->beyond);
 	vec_heap_release(&page->deliveries);
 	free(page->group);
 	free(page->name);
@@ -87,11 +88,25 @@ static struct page_alert **least_of(struct page *page, enum priority priority)
 	return least;
 }
 
+static void count_beyond(struct page *page, uint64_t hash, bool fires)
+{
+	for (size_t i = 0; i < page->beyond.n; i++) {
+		if (page->beyond.v[i] != hash)
+			continue;
+		if (!fires)
+			page->beyond.v[i] = page->beyond.v[--page->beyond.n];
+		return;
+	}
+	if (fires)
+		*vec_heap_add(&page->beyond) = hash;
+}
+
 static struct page_alert **place_of(struct page *page, const struct notify_event *event,
-				    enum priority priority)
+				    uint64_t hash, enum priority priority)
 {
 	for (size_t i = 0; i < page->alerts.n; i++)
-		if (str_eq(page->alerts.v[i]->rule_id, event->rule_id) &&
+		if (page->alerts.v[i]->hash == hash &&
+		    str_eq(page->alerts.v[i]->rule_id, event->rule_id) &&
 		    labels_equal(&page->alerts.v[i]->labels, &event->labels))
 			return &page->alerts.v[i];
 	if (page->alerts.n >= PAGE_ALERTS_LIMIT)
@@ -102,10 +117,14 @@ static struct page_alert **place_of(struct page *page, const struct notify_event
 struct page_alert *notify_page_set_alert(struct page *page, const struct notify_event *event,
 					 enum priority priority)
 {
-	struct page_alert **place = place_of(page, event, priority), *alert;
+	uint64_t hash = labels_hash(&event->labels);
+	struct page_alert **place = place_of(page, event, hash, priority), *alert;
 	struct cx cx;
+	count_beyond(page, hash, place == NULL && !event->resolved);
 	if (place == NULL)
 		return NULL;
+	if (*place != NULL && (*place)->firing && (*place)->hash != hash)
+		count_beyond(page, (*place)->hash, true); /* it gives way to a worse one */
 	alert = heap_alloc(sizeof(*alert));
 	arena_init(&alert->arena, ALERT_BUDGET_BYTES);
 	cx_init(&cx, &alert->arena, clock_real());
@@ -116,6 +135,7 @@ struct page_alert *notify_page_set_alert(struct page *page, const struct notify_
 		alert->labels = (struct labels){0};
 	if (labels_copy(&cx, &event->annotations, &alert->annotations) != RC_OK)
 		alert->annotations = (struct labels){0};
+	alert->hash = hash;
 	alert->value = event->value;
 	alert->priority = priority;
 	alert->firing = !event->resolved;
@@ -124,6 +144,14 @@ struct page_alert *notify_page_set_alert(struct page *page, const struct notify_
 	if (*place != NULL)
 		free_alert(*place);
 	return *place = alert;
+}
+
+size_t notify_page_firing_count(const struct page *page)
+{
+	size_t count = page->beyond.n;
+	for (size_t i = 0; i < page->alerts.n; i++)
+		count += page->alerts.v[i]->firing;
+	return count;
 }
 
 static int urgency(const struct page_alert *alert)

@@ -9,11 +9,13 @@
 
 #define PAGE_RECORD STR("page")
 #define PAGE_ID_BYTES 24
-/* Alerts kept of one page; what fires beyond them is told again by its rule once they are over. */
+/* Alerts kept of one page; what fires beyond them is counted, and told again by its rule once they
+ * are over. */
 #define PAGE_ALERTS_LIMIT 1000
 
 struct page_alert {
 	struct arena arena;
+	uint64_t hash; /* of the labels */
 	struct str rule_id;
 	struct labels labels, annotations;
 	double value;
@@ -61,7 +63,8 @@ struct page {
 	char *acknowledged_by, *resolved_by;
 	VEC(struct page_alert *) alerts; /* of PAGE_ALERTS_LIMIT */
 	VEC(struct delivery *) deliveries;
-	size_t round_from; /* deliveries before it are of an earlier round: it was paged again */
+	VEC(uint64_t) beyond; /* hashes of what fires and is not kept; of this process */
+	size_t round_from;    /* deliveries before it are of an earlier round: it was paged again */
 	/* of this process */
 	uint64_t saves_begun, saves_done;
 	bool dirty; /* news of its alerts wait to be weighed */
@@ -77,6 +80,8 @@ struct page_alert *notify_page_set_alert(struct page *page, const struct notify_
 /* The worst that fires and is not muted, the oldest of them first; else a muted one; the last one
  * that fired when none does. */
 const struct page_alert *notify_page_worst(const struct page *page);
+/* How many fire, kept or not. */
+size_t notify_page_firing_count(const struct page *page);
 struct delivery *notify_page_add(struct page *page, size_t step, const struct reach_way *way,
 				 bool resolved);
 /* Nothing fires, and every delivery has ended. */

@@ -31,6 +31,7 @@ static void put_page(void *context, const struct notify_page_view *page)
 	json_put_text(json, "component", page->component);
 	json_put_str(json, "summary", page->summary);
 	json_put_bool(json, "firing", page->firing);
+	json_put_int(json, "alerts", (int64_t)page->firing_count);
 	if (page->muted.n > 0)
 		json_put_str(json, "muted", page->muted);
 	json_put_bool(json, "drill", page->drill);

@@ -216,6 +216,11 @@ static void a_step_that_has_nobody_is_not_waited_for(void **state)
 	close_all();
 }
 
+static void take_firing_count(void *context, const struct notify_page_view *page)
+{
+	*(size_t *)context = page->firing_count;
+}
+
 static void alerts_without_number_are_one_page_that_goes_out(void **state)
 {
 	(void)state;
@@ -231,6 +236,18 @@ static void alerts_without_number_are_one_page_that_goes_out(void **state)
 	}
 	settle();
 	assert_string_equal(deliveries(), "0 log delivered;");
+	size_t firing = 0;
+	notify_each_page(notify, take_firing_count, &firing);
+	assert_int_equal(firing, 5000);
+	for (int i = 0; i < 5000; i += 2) {
+		struct arena_mark mark = arena_mark(&arena);
+		snprintf(instance, sizeof(instance), i < 100 ? "%0100000d" : "%0100d", i);
+		say("critical", instance, true);
+		arena_rewind(&arena, mark);
+	}
+	settle();
+	notify_each_page(notify, take_firing_count, &firing);
+	assert_int_equal(firing, 2500);
 	close_all();
 }
 
