@@ -27,6 +27,7 @@
 #include "prometheus/prometheus.h"
 #include "promise/promise.h"
 #include "remote/remote.h"
+#include "route/route.h"
 #include "sys/clock_socket.h"
 #include "sys/file.h"
 #include "sys/watch.h"
@@ -54,6 +55,7 @@ struct app {
 	struct http_client *client;
 	struct collect *collect;
 	struct notify *notify;
+	struct route *route;
 	struct duties *duties;
 	struct heartbeats *heartbeats;
 	struct alerts *alerts;
@@ -91,15 +93,27 @@ static void record(struct app *app, const char *kind, const char *subject, const
 static void alert_changed(void *context, const struct alert *alert, bool is_news)
 {
 	struct app *app = context;
-	struct notify_event event = {alert->rule_id,
-				     alert->labels,
-				     alert->annotations,
-				     alert->value,
-				     alert->state == ALERT_RESOLVED,
-				     alert->active_since};
+	struct route_alert taken = {.rule_id = alert->rule_id,
+				    .labels = alert->labels,
+				    .annotations = alert->annotations,
+				    .value = alert->value,
+				    .starts = alert->active_since};
 	if (is_news)
 		log_warn("an alert changed", F_STR("alert", alert->rule_id),
 			 F_TEXT("what", alert_state_name(alert->state)));
+	route_take(app->route, &taken, alert->state == ALERT_RESOLVED);
+}
+
+/* What no silence mutes. */
+static void alert_routed(void *context, const struct route_alert *alert, bool resolved)
+{
+	struct app *app = context;
+	struct notify_event event = {.rule_id = alert->rule_id,
+				     .labels = alert->labels,
+				     .annotations = alert->annotations,
+				     .value = alert->value,
+				     .resolved = resolved,
+				     .since = alert->starts};
 	notify_alert(app->notify, &event);
 }
 
@@ -460,6 +474,11 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 					 .tried = app_self_watch_tried,
 					 .context = &app->self_watch};
 	TRY(notify_open(cx, &telling, &app->notify));
+	struct route_options routing = {.loop = app->loop,
+					.ledger = app->ledger,
+					.told = alert_routed,
+					.context = app};
+	TRY(route_open(cx, &routing, &app->route));
 	struct tsdb_stats stored;
 	tsdb_stats(app->tsdb, &stored);
 	struct alert_options alerting = {.clock = app->clock,
@@ -533,6 +552,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .ledger = app->ledger,
 				      .alerts = app->alerts,
 				      .rules = app->rules,
+				      .route = app->route,
 				      .notify = app->notify,
 				      .duties = app->duties,
 				      .heartbeats = app->heartbeats,
@@ -686,6 +706,8 @@ static void close_all(struct app *app)
 		duty_close(&app->duties);
 	if (app->alerts != NULL)
 		alert_close(&app->alerts);
+	if (app->route != NULL)
+		route_close(&app->route);
 	if (app->notify != NULL)
 		notify_close(&app->notify);
 	if (app->promises != NULL)

@@ -97,6 +97,16 @@ void web_channels(struct http_request *request, void *context);
 void web_begin_narrow(struct buf *out);
 void web_end_narrow(struct http_request *request, int status, struct buf *out);
 void web_drill(struct http_request *request, void *context);
+/* alertmanager.c, alertmanager_silences.c: Alertmanager's API v2 */
+void web_am_alerts(struct http_request *request, void *context);
+void web_am_post_alerts(struct http_request *request, void *context);
+void web_am_groups(struct http_request *request, void *context);
+void web_am_receivers(struct http_request *request, void *context);
+void web_am_status(struct http_request *request, void *context);
+void web_am_silences(struct http_request *request, void *context);
+void web_am_set_silence(struct http_request *request, void *context);
+void web_am_silence(struct http_request *request, void *context);
+void web_am_end_silence(struct http_request *request, void *context);
 /* duties.c */
 void web_duties(struct http_request *request, void *context);
 void web_duty_add(struct http_request *request, void *context);

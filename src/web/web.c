@@ -12,6 +12,7 @@
 
 #define FORM_LIMIT_BYTES (4 << 20) /* above what a query may have: that is told by the parser */
 #define PUSH_LIMIT_BYTES (32 << 20)
+#define ALERTS_LIMIT_BYTES (16 << 20)
 
 static void say_fine(struct http_request *request, void *context)
 {
@@ -210,6 +211,16 @@ static const struct http_route routes[] = {
 	ADMIN("POST", "/clean_tombstones", web_tsdb_clean),
 	ADMIN("PUT", "/clean_tombstones", web_tsdb_clean),
 	ADMIN("POST", "/compact", web_tsdb_compact),
+	{"GET", "/api/v2/status", HTTP_SESSION, "read", 0, web_am_status, NULL},
+	{"GET", "/api/v2/receivers", HTTP_SESSION, "read", 0, web_am_receivers, NULL},
+	{"GET", "/api/v2/alerts", HTTP_SESSION, "read", 0, web_am_alerts, NULL},
+	{"POST", "/api/v2/alerts", HTTP_SESSION, "write", ALERTS_LIMIT_BYTES, web_am_post_alerts,
+	 NULL},
+	{"GET", "/api/v2/alerts/groups", HTTP_SESSION, "read", 0, web_am_groups, NULL},
+	{"GET", "/api/v2/silences", HTTP_SESSION, "read", 0, web_am_silences, NULL},
+	{"POST", "/api/v2/silences", HTTP_SESSION, "write", 1 << 20, web_am_set_silence, NULL},
+	{"GET", "/api/v2/silence/{id}", HTTP_SESSION, "read", 0, web_am_silence, NULL},
+	{"DELETE", "/api/v2/silence/{id}", HTTP_SESSION, "write", 0, web_am_end_silence, NULL},
 	{"GET", "/api/ops/v1/promises", HTTP_SESSION, "read", 0, web_promises, NULL},
 	{"GET", "/api/ops/v1/alerts", HTTP_SESSION, "read", 0, web_all_alerts, NULL},
 	{"GET", "/api/ops/v1/alerts/history", HTTP_SESSION, "read", 0, web_alert_history, NULL},

@@ -12,6 +12,7 @@
 #include "promise/promise.h"
 #include "promql/promql.h"
 #include "remote/remote.h"
+#include "route/route.h"
 #include "rules/rules.h"
 #include "sys/http_server.h"
 #include "tsdb/tsdb.h"
@@ -31,6 +32,7 @@ struct web_options {
 	struct ledger *ledger;
 	struct alerts *alerts;
 	struct rules *rules;
+	struct route *route;
 	struct notify *notify;
 	struct duties *duties;
 	struct heartbeats *heartbeats;
