@@ -188,6 +188,7 @@ CONFORMANCE = [("promql", ["promql/promqltest.py", "URL", "promql/given"]), ("pa
                                "--start", "SERVE --prometheus-config {config}"]),
                ("rule files and their tests", ["rules/rulescheck.py", "--check", "PROGRAM rules check {file}",
                                                "--test", "PROGRAM rules test {file}"]),
+               ("Alertmanager's API", ["alertmanager/amtest.py", "URL"]),
                ("rules live", ["rules/rulesdiff.py", "URL", "--start", "SERVE --prometheus-config {config}"])]
 
 

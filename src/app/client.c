@@ -35,11 +35,12 @@ enum rc client_call(struct invocation *invocation, const char *method, const cha
 		return rc;
 	}
 	cJSON *parsed = cJSON_ParseWithLength(answer.body.p, answer.body.n);
-	if (answer.status < 300 && parsed != NULL) {
-		*out = parsed;
+	if (answer.status < 300 && (parsed != NULL || answer.body.n == 0)) {
+		*out = parsed; /* NULL: nothing is said */
 		return RC_OK;
 	}
 	const cJSON *error = cJSON_GetObjectItemCaseSensitive(parsed, "error");
+	error = cJSON_IsString(parsed) ? parsed : error; /* Alertmanager's way */
 	rc = cx_fail(cx, answer.status == 404 ? RC_NOT_FOUND : RC_INVALID, "%s",
 		     cJSON_IsString(error)
 			     ? error->valuestring

@@ -7,8 +7,8 @@
 #include "app/command.h"
 #include "app/table.h"
 
-/* One call; the answer's JSON in *out (cJSON_Delete it). An error status is told with its own
- * words. A body is sent as JSON. */
+/* One call; the answer's JSON in *out (cJSON_Delete it), NULL of an empty one. An error status is
+ * told with its own words. A body is sent as JSON. */
 enum rc client_call(struct invocation *invocation, const char *method, const char *path,
 		    struct str body, cJSON **out) NODISCARD;
 int client_print_json(const cJSON *value);

@@ -1,5 +1,6 @@
 /* The table of verbs. */
 #include "app/command.h"
+#include "route/route.h"
 
 #define OPTION_DATA                                                                                \
 	{                                                                                          \
@@ -244,6 +245,66 @@ const struct command app_commands[] = {
 			   "is wrong.\nNothing escalates.",
 		.options = {OPTION_DATA, {0}},
 		.run = app_channels_test,
+	},
+	{
+		.name = "silence add",
+		.arguments = "MATCHER...",
+		.summary = "Mute the alerts that all matchers match, until an end",
+		.details = "A matcher is NAME=VALUE, NAME!=VALUE, NAME=~REGEX or NAME!~REGEX. "
+			   "Prints the id.\n"
+			   "What is muted opens no page; it stays in the lists, with the silence "
+			   "that mutes it.",
+		.least = 1,
+		.most = ROUTE_MATCHERS_LIMIT,
+		.options = {{"for", "DURATION", "how long, from its start on: 2h"},
+			    {"until", "TIME", "its end, RFC 3339, in place of --for"},
+			    {"start", "TIME", "RFC 3339; default now"},
+			    {"reason", "TEXT", "why"},
+			    {"author", "WHO", "default: $USER"},
+			    OPTION_DATA,
+			    OPTION_JSON,
+			    {0}},
+		.run = app_silence_add,
+	},
+	{
+		.name = "silence list",
+		.arguments = "",
+		.summary = "List the silences: active, to come, and ended within five days",
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_silence_list,
+	},
+	{
+		.name = "silence show",
+		.arguments = "ID",
+		.summary = "Print one silence as JSON",
+		.least = 1,
+		.most = 1,
+		.options = {OPTION_DATA, OPTION_JSON, {0}},
+		.run = app_silence_show,
+	},
+	{
+		.name = "silence edit",
+		.arguments = "ID",
+		.summary = "Give a silence another end, or another reason",
+		.details = "One that is over is made anew: the id printed is the new one's.",
+		.least = 1,
+		.most = 1,
+		.options = {{"for", "DURATION", "from now on, or from its start to come"},
+			    {"until", "TIME", "its end, RFC 3339, in place of --for"},
+			    {"reason", "TEXT", "why"},
+			    OPTION_DATA,
+			    OPTION_JSON,
+			    {0}},
+		.run = app_silence_edit,
+	},
+	{
+		.name = "silence expire",
+		.arguments = "ID",
+		.summary = "End a silence now",
+		.least = 1,
+		.most = 1,
+		.options = {OPTION_DATA, {0}},
+		.run = app_silence_expire,
 	},
 	{
 		.name = "duty list",

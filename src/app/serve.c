@@ -474,10 +474,8 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 					 .tried = app_self_watch_tried,
 					 .context = &app->self_watch};
 	TRY(notify_open(cx, &telling, &app->notify));
-	struct route_options routing = {.loop = app->loop,
-					.ledger = app->ledger,
-					.told = alert_routed,
-					.context = app};
+	struct route_options routing = {
+		.loop = app->loop, .ledger = app->ledger, .told = alert_routed, .context = app};
 	TRY(route_open(cx, &routing, &app->route));
 	struct tsdb_stats stored;
 	tsdb_stats(app->tsdb, &stored);

@@ -26,16 +26,16 @@ struct route_bucket {
 struct route {
 	unsigned magic;
 	struct route_options options;
-	struct map alerts;                  /* by the fingerprint's bytes: struct route_held */
-	VEC(struct route_held *) held;      /* the same, in no order */
-	VEC(uint64_t) news;                 /* fingerprints of what is to be told on */
-	size_t news_told;                   /* of `news`, done */
-	struct map silences;                /* by id: struct route_kept */
-	struct map buckets;                 /* by "name\xff""value" of an equal matcher */
-	struct route_bucket others;         /* those without one */
-	struct loop_timer turn, look;       /* the next piece of news; what time changes */
-	size_t judged;                      /* of `held`, in the present round */
-	bool judging;                       /* silences changed: all are judged anew */
+	struct map alerts;             /* by the fingerprint's bytes: struct route_held */
+	VEC(struct route_held *) held; /* the same, in no order */
+	VEC(uint64_t) news;            /* fingerprints of what is to be told on */
+	size_t news_told;              /* of `news`, done */
+	struct map silences;           /* by id: struct route_kept */
+	struct map buckets;            /* by "name\xff""value" of an equal matcher */
+	struct route_bucket others;    /* those without one */
+	struct loop_timer turn, look;  /* the next piece of news; what time changes */
+	size_t judged;                 /* of `held`, in the present round */
+	bool judging;                  /* silences changed: all are judged anew */
 };
 
 struct wall route_now(const struct route *route);

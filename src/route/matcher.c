@@ -83,8 +83,7 @@ enum rc route_matcher_parse(struct cx *cx, struct str text, struct matcher *out)
 		return cx_fail(cx, RC_INVALID, "a matcher is longer than %d bytes",
 			       2 * ROUTE_TEXT_LIMIT_BYTES);
 	if (!cut_name(&rest, &name, &op)) {
-		enum rc rc =
-			cx_fail(cx, RC_INVALID, "bad matcher format: " STR_FMT, STR_ARG(text));
+		enum rc rc = cx_fail(cx, RC_INVALID, "bad matcher format: " STR_FMT, STR_ARG(text));
 		cx_hint(cx, "Write for example severity=\"critical\" or instance=~\"db.*\".");
 		return rc;
 	}

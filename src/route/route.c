@@ -7,16 +7,16 @@
 #include "base/log.h"
 #include "route/inside.h"
 
-#define PIECE 200     /* alerts told or judged in one turn of the loop: a millisecond or two */
-#define NEXT_PIECE_MS 1
+#define PIECE 200       /* alerts told or judged in one turn of the loop: a millisecond or two */
+#define NEXT_PIECE_MS 0 /* the next turn: sockets come between */
 #define LOOK_EVERY_MS 1000
 
 struct route_held {
 	struct route_alert alert; /* slices point into the block */
 	char *block;
-	size_t index;    /* in route->held */
-	bool told;       /* that it fires, and not yet that it is over */
-	bool is_news;    /* stands in route->news */
+	size_t index; /* in route->held */
+	bool told;    /* that it fires, and not yet that it is over */
+	bool is_news; /* stands in route->news */
 };
 
 struct wall route_now(const struct route *route)

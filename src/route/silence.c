@@ -124,7 +124,8 @@ struct finding {
 
 static void look_in(struct finding *f, const struct route_bucket *bucket)
 {
-	for (size_t i = 0; bucket != NULL && i < bucket->list.n && (f->cx != NULL || !f->any); i++) {
+	for (size_t i = 0; bucket != NULL && i < bucket->list.n && (f->cx != NULL || !f->any);
+	     i++) {
 		const struct route_silence *silence = &bucket->list.v[i]->shown;
 		if (route_silence_state(silence, f->now) != ROUTE_ACTIVE ||
 		    !matchers_match(silence->matchers, silence->matcher_count, f->labels))
@@ -226,7 +227,8 @@ static enum rc read_matchers(struct cx *cx, const cJSON *list, struct matcher **
 	*count = 0;
 	if (matchers == NULL)
 		return RC_LIMIT;
-	cJSON_ArrayForEach(item, list) {
+	cJSON_ArrayForEach(item, list)
+	{
 		struct str op = json_str_in(item, "op");
 		int o = 0;
 		while (o < 4 && !str_eq(op, str_of(op_names[o])))
@@ -253,13 +255,13 @@ static void restore(struct cx *cx, void *context, const struct ledger_record *re
 	if (rc == RC_OK && (object == NULL || record->key.n >= ROUTE_ID_BYTES))
 		rc = cx_fail(cx, RC_CORRUPT, "a silence cannot be read");
 	if (rc == RC_OK) {
-		request = (struct route_silence_request){
-			.matchers = matchers,
-			.matcher_count = count,
-			.starts = {json_int_in(object, "starts_ms")},
-			.ends = {json_int_in(object, "ends_ms")},
-			.author = json_str_in(object, "author"),
-			.comment = json_str_in(object, "comment")};
+		request =
+			(struct route_silence_request){.matchers = matchers,
+						       .matcher_count = count,
+						       .starts = {json_int_in(object, "starts_ms")},
+						       .ends = {json_int_in(object, "ends_ms")},
+						       .author = json_str_in(object, "author"),
+						       .comment = json_str_in(object, "comment")};
 		struct route_kept *kept = new_kept(cx, &request);
 		memcpy(kept->id, record->key.p, record->key.n);
 		kept->shown.updated.ms = json_int_in(object, "updated_ms");
@@ -313,8 +315,9 @@ static enum rc check_matchers(struct cx *cx, const struct route_silence_request 
 		all_match_empty = all_match_empty && matcher_matches(matcher, STR(""));
 	}
 	if (all_match_empty)
-		return cx_fail(cx, RC_INVALID, "silence invalid: at least one matcher must not "
-					       "match the empty string");
+		return cx_fail(cx, RC_INVALID,
+			       "silence invalid: at least one matcher must not "
+			       "match the empty string");
 	return RC_OK;
 }
 

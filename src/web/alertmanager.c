@@ -31,7 +31,8 @@ enum rc web_am_filters(struct http_request *request, struct web_am_filter *out)
 		if (text.p == NULL)
 			return RC_OK;
 		if (i == ROUTE_MATCHERS_LIMIT)
-			return cx_fail(cx, RC_INVALID, "more than %d filters", ROUTE_MATCHERS_LIMIT);
+			return cx_fail(cx, RC_INVALID, "more than %d filters",
+				       ROUTE_MATCHERS_LIMIT);
 		TRY(route_matcher_parse(cx, text, &out->matchers[i]));
 		out->count++;
 	}
@@ -338,7 +339,8 @@ static enum rc read_pairs(struct cx *cx, const cJSON *object, const char *what, 
 		return RC_OK;
 	if (!cJSON_IsObject(object))
 		return cx_fail(cx, RC_INVALID, "%s are no object", what);
-	cJSON_ArrayForEach(item, object) {
+	cJSON_ArrayForEach(item, object)
+	{
 		if (!cJSON_IsString(item))
 			return cx_fail(cx, RC_INVALID, "a value of %s is no text", what);
 		struct label *pair = vec_add(cx, &pairs);
@@ -376,7 +378,8 @@ static enum rc post_all(struct cx *cx, struct route *route, const cJSON *body)
 		return cx_fail(cx, RC_INVALID, "the body is no JSON array of alerts");
 	if (cJSON_GetArraySize(body) > ALERTS_IN_A_BODY)
 		return cx_fail(cx, RC_INVALID, "more than %d alerts in a body", ALERTS_IN_A_BODY);
-	cJSON_ArrayForEach(item, body) {
+	cJSON_ArrayForEach(item, body)
+	{
 		struct arena_mark mark = arena_mark(cx->arena);
 		struct route_alert alert;
 		enum rc rc = read_alert(cx, item, &alert);

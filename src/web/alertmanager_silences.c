@@ -151,9 +151,8 @@ static enum rc read_matcher(struct cx *cx, const cJSON *item, struct matcher *ou
 	if (equal != NULL && !cJSON_IsBool(equal) && !cJSON_IsNull(equal))
 		return cx_fail(cx, RC_INVALID, "isEqual is true or false");
 	bool negative = cJSON_IsFalse(equal);
-	enum matcher_op op = cJSON_IsTrue(regex)
-				     ? (negative ? MATCH_NOT_REGEX : MATCH_REGEX)
-				     : (negative ? MATCH_NOT_EQUAL : MATCH_EQUAL);
+	enum matcher_op op = cJSON_IsTrue(regex) ? (negative ? MATCH_NOT_REGEX : MATCH_REGEX)
+						 : (negative ? MATCH_NOT_EQUAL : MATCH_EQUAL);
 	return route_matcher_make(cx, op, str_of(name->valuestring), str_of(value->valuestring),
 				  out);
 }
@@ -170,7 +169,8 @@ static enum rc read_request(struct cx *cx, const cJSON *body, struct matcher *ma
 		return cx_fail(cx, RC_INVALID, "the body is no JSON object of a silence");
 	if (!cJSON_IsArray(list))
 		return cx_fail(cx, RC_INVALID, "matchers in body is required");
-	cJSON_ArrayForEach(item, list) {
+	cJSON_ArrayForEach(item, list)
+	{
 		if (out->matcher_count == ROUTE_MATCHERS_LIMIT)
 			return cx_fail(cx, RC_INVALID, "more than %d matchers",
 				       ROUTE_MATCHERS_LIMIT);
