@@ -46,6 +46,8 @@ void app_self_watch_tried(void *context, const struct notify_try *try)
 {
 	struct self_watch *self = context;
 	char key[200], id[240], summary[480];
+	if (self->stopped)
+		return;
 	snprintf(key, sizeof(key), "%s%s%.150s", try->channel, try->target == NULL ? "" : " ",
 		 try->target == NULL ? "" : try->target);
 	int *failures = map_get(&self->channels, str_of(key));
@@ -81,6 +83,7 @@ void app_self_watch_stop(struct self_watch *self)
 {
 	struct str key;
 	void *value;
+	self->stopped = true;
 	if (self->pulse != NULL)
 		heartbeat_pulse_close(&self->pulse);
 	if (self->watchdog != NULL)

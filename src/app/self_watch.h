@@ -20,6 +20,7 @@ struct self_watch {
 	struct watchdog *watchdog;
 	struct heartbeat_pulse *pulse;
 	struct map channels; /* "slack #ops" -> failures in a row */
+	bool stopped;        /* what is tried later is told nobody any more */
 };
 
 /* The fields above `watchdog` are set. What it finds needs the alerts; once they are open. */

@@ -104,8 +104,8 @@ static void alert_changed(void *context, const struct alert *alert, bool is_news
 	route_take(app->route, &taken, alert->state == ALERT_RESOLVED);
 }
 
-/* What no silence mutes. */
-static void alert_routed(void *context, const struct route_alert *alert, bool resolved)
+static void alert_routed(void *context, const struct route_alert *alert, struct str muted,
+			 bool resolved)
 {
 	struct app *app = context;
 	struct notify_event event = {.rule_id = alert->rule_id,
@@ -113,7 +113,8 @@ static void alert_routed(void *context, const struct route_alert *alert, bool re
 				     .annotations = alert->annotations,
 				     .value = alert->value,
 				     .resolved = resolved,
-				     .since = alert->starts};
+				     .since = alert->starts,
+				     .muted = muted};
 	notify_alert(app->notify, &event);
 }
 

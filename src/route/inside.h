@@ -46,6 +46,8 @@ enum rc route_silences_open(struct cx *cx, struct route *route) NODISCARD;
 void route_silences_close(struct route *route);
 /* Ends and begins what the clock says, forgets what ended long ago; true when anything changed. */
 bool route_silences_look(struct route *route);
-bool route_is_silenced(const struct route *route, const struct labels *labels);
+/* In words, the silence with the latest end: "silence ID by ann until TIME: reason"; nothing when
+ * none mutes it. */
+void route_put_muted(const struct route *route, const struct labels *labels, struct buf *out);
 
 #endif

@@ -14,9 +14,10 @@
 struct route_held {
 	struct route_alert alert; /* slices point into the block */
 	char *block;
-	size_t index; /* in route->held */
-	bool told;    /* that it fires, and not yet that it is over */
-	bool is_news; /* stands in route->news */
+	size_t index;   /* in route->held */
+	bool told;      /* that it fires, and not yet that it is over */
+	uint64_t muted; /* hash of why, as it was told; 0: it was not */
+	bool is_news;   /* stands in route->news */
 };
 
 struct wall route_now(const struct route *route)
@@ -123,15 +124,20 @@ static bool is_over(const struct route_held *held, struct wall now)
 
 /* ---- telling on ---- */
 
-static void tell(struct route *route, struct route_held *held)
+/* Over, muted, or neither; only what is news of it when `anew` is false. */
+static void tell(struct route *route, struct route_held *held, bool anew)
 {
+	struct buf muted = BUF_INIT;
 	bool over = is_over(held, route_now(route));
-	if (!over && route_is_silenced(route, &held->alert.labels))
-		return;
-	if (over && !held->told)
-		return;
-	held->told = !over;
-	route->options.told(route->options.context, &held->alert, over);
+	if (!over)
+		route_put_muted(route, &held->alert.labels, &muted);
+	uint64_t why = muted.length == 0 ? 0 : str_hash(buf_str(&muted));
+	if (over ? held->told : anew || !held->told || why != held->muted) {
+		held->told = !over;
+		held->muted = why;
+		route->options.told(route->options.context, &held->alert, buf_str(&muted), over);
+	}
+	buf_release(&muted);
 }
 
 static void turn_soon(struct route *route)
@@ -156,15 +162,11 @@ void route_judge_all(struct route *route)
 	turn_soon(route);
 }
 
-/* An alert whose mute ended is told; one that was never told and is not muted, too. */
 static void judge_piece(struct route *route)
 {
 	size_t to = route->judged + PIECE < route->held.n ? route->judged + PIECE : route->held.n;
-	for (; route->judged < to; route->judged++) {
-		struct route_held *held = route->held.v[route->judged];
-		if (!held->told)
-			tell(route, held);
-	}
+	for (; route->judged < to; route->judged++)
+		tell(route, route->held.v[route->judged], false);
 	route->judging = route->judged < route->held.n;
 }
 
@@ -177,7 +179,7 @@ static void take_turn(struct loop_timer *timer, void *owner)
 		if (held == NULL)
 			continue;
 		held->is_news = false;
-		tell(route, held);
+		tell(route, held, true);
 		if (is_over(held, route_now(route)))
 			drop_held(route, held);
 	}
@@ -297,11 +299,11 @@ void route_take(struct route *route, const struct route_alert *taken, bool resol
 	else if (!resolved)
 		held = add_held(route, &alert);
 	if (!resolved) {
-		tell(route, held);
+		tell(route, held, true);
 		return;
 	}
 	/* a page that a restart took up is told its end, too: it was told before our time */
-	route->options.told(route->options.context, &alert, true);
+	route->options.told(route->options.context, &alert, STR(""), true);
 	if (held != NULL)
 		drop_held(route, held);
 }

@@ -44,9 +44,10 @@ enum route_silence_state route_silence_state(const struct route_silence *silence
 struct route_options {
 	struct loop *loop;
 	struct ledger *ledger; /* NULL: nothing is kept */
-	/* An alert fires and is not muted (again when its value changes), or is over. One that was
-	 * muted all its life is never told. */
-	void (*told)(void *context, const struct route_alert *alert, bool resolved);
+	/* An alert fires (again when its value or its mute changes), or is over. `muted` says why
+	 * nobody is to be called for it, "" they are. */
+	void (*told)(void *context, const struct route_alert *alert, struct str muted,
+		     bool resolved);
 	void *context;
 };
 

@@ -117,20 +117,20 @@ static void drop_kept(struct route *route, struct route_kept *kept)
 struct finding {
 	struct wall now;
 	const struct labels *labels;
-	struct cx *cx; /* NULL: whether is enough */
+	struct cx *cx; /* NULL: the one with the latest end is enough */
 	VEC(const struct route_silence *) list;
-	bool any;
+	const struct route_silence *latest;
 };
 
 static void look_in(struct finding *f, const struct route_bucket *bucket)
 {
-	for (size_t i = 0; bucket != NULL && i < bucket->list.n && (f->cx != NULL || !f->any);
-	     i++) {
+	for (size_t i = 0; bucket != NULL && i < bucket->list.n; i++) {
 		const struct route_silence *silence = &bucket->list.v[i]->shown;
 		if (route_silence_state(silence, f->now) != ROUTE_ACTIVE ||
 		    !matchers_match(silence->matchers, silence->matcher_count, f->labels))
 			continue;
-		f->any = true;
+		if (f->latest == NULL || silence->ends.ms > f->latest->ends.ms)
+			f->latest = silence;
 		const struct route_silence **slot = f->cx == NULL ? NULL : vec_add(f->cx, &f->list);
 		if (slot != NULL)
 			*slot = silence;
@@ -148,11 +148,16 @@ static void find(const struct route *route, struct finding *f)
 	buf_release(&key);
 }
 
-bool route_is_silenced(const struct route *route, const struct labels *labels)
+void route_put_muted(const struct route *route, const struct labels *labels, struct buf *out)
 {
 	struct finding f = {.now = route_now(route), .labels = labels};
+	char until[CLOCK_TEXT_BYTES];
 	find(route, &f);
-	return f.any;
+	if (f.latest == NULL)
+		return;
+	clock_format(f.latest->ends, until);
+	buf_printf(out, "silence %s by %s until %.16sZ: %s", f.latest->id, f.latest->author, until,
+		   f.latest->comment);
 }
 
 enum rc route_silenced_by(struct cx *cx, const struct route *route, const struct labels *labels,

@@ -56,27 +56,44 @@ def test_a_silence_keeps_a_page_from_opening_and_lets_it_open_at_its_end():
     with scratch() as where, Backline(where, clock=True) as b:
         end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=3)
         sid = b.cli("silence", "add", "alertname=Muted", "--for", "1h", "--reason", "planned", "--author", "ann").stdout.strip()
+        b.advance(10)  # the command line has the real clock, which went on meanwhile
         post_alert(b, "Muted", endsAt=end.isoformat())
         post_alert(b, "Heard", endsAt=end.isoformat())
         wait_until(lambda: pages(b, "Heard"), "what is not muted opens a page")
         assert not pages(b, "Muted"), "a muted alert opened a page"
         shown = alert(b, "Muted")[0]["status"]
         assert shown["state"] == "suppressed" and shown["silencedBy"] == [sid], shown
-        b.advance(3590)
+        b.advance(3570)
         assert not pages(b, "Muted"), "the silence ended early"
-        turned(b, 30, lambda: pages(b, "Muted"), "the page opens once the silence is over")
+        turned(b, 60, lambda: pages(b, "Muted"), "the page opens once the silence is over")
         assert alert(b, "Muted")[0]["status"]["state"] == "active"
 
 
 def test_a_silence_ended_by_hand_lets_the_page_open_at_once():
     with scratch() as where, Backline(where, clock=True) as b:
         sid = b.cli("silence", "add", "alertname=~Mut.*", "--for", "1h", "--reason", "planned").stdout.strip()
+        b.advance(10)
         post_alert(b, "Muted")
-        wait_until(lambda: alert(b, "Muted"), "the alert is listed")
+        post_alert(b, "Heard")
+        wait_until(lambda: pages(b, "Heard"), "what is not muted opens a page")
+        assert not pages(b, "Muted"), "a muted alert opened a page"
         b.cli("silence", "expire", sid)
         wait_until(lambda: pages(b, "Muted"), "the page opens")
         again = b.cli("silence", "expire", sid, check=False)
         assert again.returncode == 1 and "already expired" in again.stderr, again
+
+
+def test_a_silence_pauses_a_page_that_is_open():
+    with scratch() as where, Backline(where, clock=True) as b:
+        post_alert(b, "Muted")
+        wait_until(lambda: pages(b, "Muted"), "the alert opens a page")
+        sid = b.cli("silence", "add", "alertname=Muted", "--for", "1h", "--reason", "planned", "--author", "ann").stdout.strip()
+        b.advance(10)
+        said = wait_until(lambda: pages(b, "Muted")[0].get("muted"), "the page says why it is paused")
+        assert sid in said and "ann" in said and "planned" in said, said
+        b.cli("silence", "expire", sid)
+        wait_until(lambda: not pages(b, "Muted")[0].get("muted"), "the page goes on")
+        assert len(pages(b, "Muted")) == 1 and pages(b, "Muted")[0]["state"] == "open", pages(b, "Muted")
 
 
 def test_a_restart_keeps_silences():
@@ -101,7 +118,7 @@ def test_a_silence_is_refused_without_an_end_a_reason_or_an_aim():
     with scratch() as where, Backline(where) as b:
         for words, said in [(["a=b", "--reason", "x"], "has an end"), (["a=b", "--for", "1h"], "says why"),
                             (["a=~.*", "--for", "1h", "--reason", "x"], "must not match the empty string"),
-                            (["a=~(", "--for", "1h", "--reason", "x"], "regex"), (["a", "--for", "1h", "--reason", "x"], "bad matcher")]:
+                            (["a=~(", "--for", "1h", "--reason", "x"], "regular expression"), (["a", "--for", "1h", "--reason", "x"], "bad matcher")]:
             done = b.cli("silence", "add", *words, check=False)
             assert done.returncode == 1 and said in done.stderr, (words, done)
         assert b.get("/api/v2/silences") == []

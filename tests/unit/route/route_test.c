@@ -16,14 +16,14 @@ struct scene {
 	struct clock clock;
 	struct loop *loop;
 	struct route *route;
-	int fired, resolved;
+	int fired, muted, resolved;
 };
 
-static void told(void *context, const struct route_alert *alert, bool resolved)
+static void told(void *context, const struct route_alert *alert, struct str muted, bool resolved)
 {
 	struct scene *s = context;
 	(void)alert;
-	*(resolved ? &s->resolved : &s->fired) += 1;
+	*(resolved ? &s->resolved : muted.n > 0 ? &s->muted : &s->fired) += 1;
 }
 
 static void begin(struct scene *s)
@@ -183,6 +183,7 @@ static void a_silence_mutes_from_its_start_to_its_end(void **state)
 	assert_int_equal(silencing(&s, &alert), 1);
 	route_take(s.route, &alert, false);
 	assert_int_equal(s.fired, 0);
+	assert_int_equal(s.muted, 1);
 	assert_int_equal(only(&s)->value, 1); /* muted, not gone */
 	clock_virtual_advance(&s.clock, (struct dur){60000});
 	assert_int_equal(silencing(&s, &alert), 0);
