@@ -34,8 +34,7 @@ struct route {
 	struct map buckets;            /* by "name\xff""value" of an equal matcher */
 	struct route_bucket others;    /* those without one */
 	struct loop_timer turn, look;  /* the next piece of news; what time changes */
-	size_t judged;                 /* of `held`, in the present round */
-	bool judging;                  /* silences changed: all are judged anew */
+	size_t judge_at, judge_left;   /* of `held`: silences changed, all are judged anew */
 };
 
 struct wall route_now(const struct route *route);

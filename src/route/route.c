@@ -155,19 +155,31 @@ static void add_news(struct route *route, struct route_held *held)
 	turn_soon(route);
 }
 
+/* The round begins where the last one is: silences that come without end starve none. */
 void route_judge_all(struct route *route)
 {
-	route->judging = true;
-	route->judged = 0;
+	route->judge_left = route->held.n;
 	turn_soon(route);
 }
 
 static void judge_piece(struct route *route)
 {
-	size_t to = route->judged + PIECE < route->held.n ? route->judged + PIECE : route->held.n;
-	for (; route->judged < to; route->judged++)
-		tell(route, route->held.v[route->judged], false);
-	route->judging = route->judged < route->held.n;
+	if (route->judge_left > route->held.n)
+		route->judge_left = route->held.n;
+	for (int i = 0; i < PIECE && route->judge_left > 0; i++, route->judge_left--) {
+		if (route->judge_at >= route->held.n)
+			route->judge_at = 0;
+		tell(route, route->held.v[route->judge_at++], false);
+	}
+}
+
+/* The one that takes its place may be behind the round already. */
+static void end_held(struct route *route, struct route_held *held)
+{
+	size_t at = held->index;
+	drop_held(route, held);
+	if (route->judge_left > 0 && at < route->held.n)
+		tell(route, route->held.v[at], false);
 }
 
 static void take_turn(struct loop_timer *timer, void *owner)
@@ -181,13 +193,12 @@ static void take_turn(struct loop_timer *timer, void *owner)
 		held->is_news = false;
 		tell(route, held, true);
 		if (is_over(held, route_now(route)))
-			drop_held(route, held);
+			end_held(route, held);
 	}
 	if (route->news_told == route->news.n)
 		route->news.n = route->news_told = 0;
-	if (route->judging)
-		judge_piece(route);
-	if (route->judging || route->news.n > 0)
+	judge_piece(route);
+	if (route->judge_left > 0 || route->news.n > 0)
 		turn_soon(route);
 }
 
@@ -305,7 +316,7 @@ void route_take(struct route *route, const struct route_alert *taken, bool resol
 	/* a page that a restart took up is told its end, too: it was told before our time */
 	route->options.told(route->options.context, &alert, STR(""), true);
 	if (held != NULL)
-		drop_held(route, held);
+		end_held(route, held);
 }
 
 /* ---- looking ---- */
