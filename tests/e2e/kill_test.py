@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """kill -9 at random moments, during load and paging; what was promised is checked after each.
 
-Short: 12 rounds. Long: 200. The seed is printed; KILL_SEED=N runs one again."""
+What pages is a limit crossed, or a storm: hundreds of alerts of a rule file at once.
+
+Short: 12 rounds. Long: 500. The seed is printed; KILL_SEED=N runs one again."""
 import email
 import json
 import os
@@ -48,10 +50,21 @@ contacts: {{ Ops Team: anna, Second: ben }}
 components:
   shop: {{ kind: exporter, metrics: "{target}/metrics" }}
   more: {{ kind: exporter, metrics: "{target}/metrics" }}
+rule_files: [ storm.yml ]
 providers:
   smtp: {{ url: "smtp://127.0.0.1:{smtp}", from: ops@example.org, insecure_tls: true }}
 """
 
+STORM_RULES = """groups:
+- name: storm
+  interval: 100ms
+  rules:
+  - alert: Storm
+    expr: storm > 0
+    labels: { priority: critical }
+    annotations: { summary: "storm {{ $labels.i }}" }
+"""
+STORM = "".join('storm{i="%d"} {on}\n' % i for i in range(300))
 LOAD = "".join('load{i="%d"} {n}\n' % i for i in range(200))
 
 
@@ -121,15 +134,17 @@ def check_every_page_was_told(b, smtp):
 
 
 def test_random_kills_during_load_and_paging():
-    rounds = 200 if LONG else 12
+    rounds = 500 if LONG else 12
     seed = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(1 << 30)))
     print("    seed %d, %d rounds" % (seed, rounds))
     dice = random.Random(seed)
     pause = threading.Event()
     with scratch() as where, Targets() as target, mail_server(where, "--delay", "0.6") as smtp:
-        def memory(used):
-            target.page = ("tick {n}\nnode_memory_MemTotal_bytes 100\nnode_memory_MemAvailable_bytes %d\n" % (100 - used)) + LOAD
+        def memory(used, storm=False):
+            # calm is a value, not silence: what vanishes while we are down counts until the look-back is over
+            target.page = STORM.replace("{on}", str(int(storm))) + ("tick {n}\nnode_memory_MemTotal_bytes 100\nnode_memory_MemAvailable_bytes %d\n" % (100 - used)) + LOAD
         (where / "manual.md").write_text(MANUAL)
+        (where / "storm.yml").write_text(STORM_RULES)
         (where / "site.yaml").write_text(SITE.format(target=target.base, smtp=smtp.port))
         b = Backline(where, manual=where / "manual.md", site=where / "site.yaml")
         watch = Watch(b)
@@ -138,7 +153,7 @@ def test_random_kills_during_load_and_paging():
                 b.start()
                 watch.check_after_restart()
                 used = dice.choice([10, 80, 95, 95])
-                memory(used)
+                memory(used, storm=dice.random() < 0.4)
                 if used != 10 and dice.random() < 0.3:
                     wait_until(lambda: [p for p in b.get("/api/ops/v1/pages")["data"]["pages"] if p["firing"]], "a page is open")
                 left = dice.uniform(0, 2.5)
