@@ -93,13 +93,13 @@ static void print_help(const struct command *command)
 	}
 }
 
-/* The verb may be two words: "duty list". *used tells how many were taken. */
+/* The verb may be three words: "oncall override add". *used tells how many were taken. */
 static const struct command *find_command(char **words, int count, int *used)
 {
-	for (int take = count < 2 ? count : 2; take > 0; take--) {
+	for (int take = count < 3 ? count : 3; take > 0; take--) {
 		char name[64];
-		snprintf(name, sizeof(name), "%s%s%s", words[0], take > 1 ? " " : "",
-			 take > 1 ? words[1] : "");
+		snprintf(name, sizeof(name), "%s%s%s%s%s", words[0], take > 1 ? " " : "",
+			 take > 1 ? words[1] : "", take > 2 ? " " : "", take > 2 ? words[2] : "");
 		for (size_t i = 0; i < app_command_count; i++) {
 			if (strcmp(name, app_commands[i].name) != 0)
 				continue;
@@ -112,8 +112,8 @@ static const struct command *find_command(char **words, int count, int *used)
 
 static int unknown_verb(char **words, int count)
 {
-	const char *names[64];
-	CHECK(app_command_count <= 64);
+	const char *names[128];
+	CHECK(app_command_count <= 128);
 	bool family = false; /* "duty" alone: show its verbs */
 	for (size_t i = 0; i < app_command_count; i++) {
 		names[i] = app_commands[i].name;
@@ -122,7 +122,7 @@ static int unknown_verb(char **words, int count)
 			continue;
 		if (!family)
 			fprintf(stderr, "backline: '%s' needs a verb of its own:\n", words[0]);
-		fprintf(stderr, "  backline %-16s %s\n", names[i], app_commands[i].summary);
+		fprintf(stderr, "  backline %-22s %s\n", names[i], app_commands[i].summary);
 		family = true;
 	}
 	if (family)

@@ -16,34 +16,45 @@ static void put_options(struct buf *out, const struct command *command)
 	buf_puts(out, "--help");
 }
 
+static int word_count(const char *name)
+{
+	int words = 1;
+	for (const char *p = name; *p != '\0'; p++)
+		words += *p == ' ';
+	return words;
+}
+
+/* "duty list" offers "duty" after nothing and "list" after "duty". */
+static void put_next_words(struct buf *out, const char *name)
+{
+	for (const char *word = name; word != NULL;) {
+		size_t length = strcspn(word, " ");
+		buf_printf(out, "\t'%.*s') COMPREPLY+=($(compgen -W '%.*s' -- \"$word\")) ;;&\n",
+			   (int)(word - name), name, (int)length, word);
+		word = word[length] == ' ' ? word + length + 1 : NULL;
+	}
+}
+
+/* Words, then options: those of the longest verb that fits. */
 static void bash(struct buf *out)
 {
 	buf_puts(out, "# bash completion for backline\n_backline() {\n"
-		      "\tlocal word=${COMP_WORDS[COMP_CWORD]} verb=\"${COMP_WORDS[1]} "
-		      "${COMP_WORDS[2]}\"\n"
-		      "\tcase $verb in\n");
-	for (size_t i = 0; i < app_command_count; i++) {
-		const struct command *c = &app_commands[i];
-		buf_printf(out, "\t'%s'%s*) COMPREPLY=($(compgen -f -W '", c->name,
-			   strchr(c->name, ' ') == NULL ? "' '" : "");
-		put_options(out, c);
-		buf_puts(out, "' -- \"$word\")); return ;;\n");
-	}
-	buf_puts(out, "\tesac\n\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\tCOMPREPLY=($(compgen -W '");
+		      "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=\n"
+		      "\t[ \"$COMP_CWORD\" = 1 ] || before=\"${COMP_WORDS[*]:1:COMP_CWORD-1} \"\n"
+		      "\tCOMPREPLY=()\n\tcase $before in\n");
 	for (size_t i = 0; i < app_command_count; i++)
-		buf_printf(out, "%.*s ", (int)strcspn(app_commands[i].name, " "),
-			   app_commands[i].name);
-	buf_puts(out, "' -- \"$word\"))\n\telif [ \"$COMP_CWORD\" = 2 ]; then\n\t\tcase "
-		      "${COMP_WORDS[1]} in\n");
-	for (size_t i = 0; i < app_command_count; i++) {
-		const char *space = strchr(app_commands[i].name, ' ');
-		if (space != NULL)
-			buf_printf(out,
-				   "\t\t%.*s) COMPREPLY+=($(compgen -W '%s' -- \"$word\")) ;;&\n",
-				   (int)(space - app_commands[i].name), app_commands[i].name,
-				   space + 1);
-	}
-	buf_puts(out, "\t\tesac\n\tfi\n}\ncomplete -F _backline backline\n");
+		put_next_words(out, app_commands[i].name);
+	buf_puts(out, "\tesac\n\tcase $before in\n");
+	for (int words = 3; words > 0; words--)
+		for (size_t i = 0; i < app_command_count; i++) {
+			const struct command *c = &app_commands[i];
+			if (word_count(c->name) != words)
+				continue;
+			buf_printf(out, "\t'%s '*) COMPREPLY+=($(compgen -f -W '", c->name);
+			put_options(out, c);
+			buf_puts(out, "' -- \"$word\")) ;;\n");
+		}
+	buf_puts(out, "\tesac\n}\ncomplete -F _backline backline\n");
 }
 
 static void zsh(struct buf *out)
@@ -52,31 +63,44 @@ static void zsh(struct buf *out)
 	bash(out);
 }
 
+/* True once the first `words` words of the verb were typed. */
+static void put_fish_condition(struct buf *out, const char *name, int words)
+{
+	if (words == 0)
+		buf_puts(out, "__fish_use_subcommand");
+	for (int i = 0; i < words; i++) {
+		size_t length = strcspn(name, " ");
+		buf_printf(out, "%s__fish_seen_subcommand_from %.*s", i == 0 ? "" : "; and ",
+			   (int)length, name);
+		name += length + 1;
+	}
+}
+
+static void put_fish(struct buf *out, const struct command *c)
+{
+	struct str rest = str_of(c->name), word;
+	int words = word_count(c->name);
+	for (int i = 0; i < words && str_split(&rest, ' ', &word); i++) {
+		buf_puts(out, "complete -c backline -n '");
+		put_fish_condition(out, c->name, i);
+		buf_printf(out, "' -a '" STR_FMT "'", STR_ARG(word));
+		if (i + 1 == words)
+			buf_printf(out, " -d '%s'", c->summary);
+		buf_putc(out, '\n');
+	}
+	for (const struct command_option *o = c->options; o->name != NULL; o++) {
+		buf_puts(out, "complete -c backline -n '");
+		put_fish_condition(out, c->name, words);
+		buf_printf(out, "' -l %s%s -d '%s'\n", o->name, o->argument == NULL ? "" : " -r",
+			   o->help);
+	}
+}
+
 static void fish(struct buf *out)
 {
 	buf_puts(out, "# fish completion for backline\n");
-	for (size_t i = 0; i < app_command_count; i++) {
-		const struct command *c = &app_commands[i];
-		const char *space = strchr(c->name, ' ');
-		int first = space == NULL ? (int)strlen(c->name) : (int)(space - c->name);
-		if (space == NULL)
-			buf_printf(
-				out,
-				"complete -c backline -n __fish_use_subcommand -a '%s' -d '%s'\n",
-				c->name, c->summary);
-		else
-			buf_printf(out,
-				   "complete -c backline -n __fish_use_subcommand -a '%.*s'\n"
-				   "complete -c backline -n '__fish_seen_subcommand_from %.*s' -a "
-				   "'%s' -d '%s'\n",
-				   first, c->name, first, c->name, space + 1, c->summary);
-		for (const struct command_option *o = c->options; o->name != NULL; o++)
-			buf_printf(out,
-				   "complete -c backline -n '__fish_seen_subcommand_from %.*s' -l "
-				   "%s%s -d '%s'\n",
-				   first, c->name, o->name, o->argument == NULL ? "" : " -r",
-				   o->help);
-	}
+	for (size_t i = 0; i < app_command_count; i++)
+		put_fish(out, &app_commands[i]);
 }
 
 int app_completion(struct invocation *invocation)

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "app/clock_guard.h"
 #include "app/command.h"
 #include "app/conditions.h"
+#include "app/rota.h"
 #include "app/rules.h"
 #include "app/self_watch.h"
 #include "base/check.h"
@@ -30,6 +30,7 @@
 #include "route/route.h"
 #include "sys/clock_socket.h"
 #include "sys/file.h"
+#include "sys/process.h"
 #include "sys/watch.h"
 #include "tsdb/tsdb.h"
 #include "web/web.h"
@@ -58,6 +59,7 @@ struct app {
 	struct route *route;
 	struct duties *duties;
 	struct heartbeats *heartbeats;
+	struct app_rota rota;
 	struct alerts *alerts;
 	struct rules *rules;
 	struct promises *promises;
@@ -241,6 +243,7 @@ static enum rc use_plan(struct cx *cx, struct app *app, const struct inputs *inp
 	notify_set_plan(app->notify, plan);
 	duty_set_plan(app->duties, plan);
 	heartbeat_set_plan(app->heartbeats, plan);
+	oncall_set_plan(app->rota.oncalls, plan);
 	rules_use(app->rules, inputs->rules);
 	if (app->web != NULL)
 		web_set_plan(app->web, plan);
@@ -468,9 +471,11 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 					     .self = watches_itself(app) ? self_metrics : NULL,
 					     .self_context = app};
 	TRY(collect_open(cx, &collecting, &app->collect));
+	TRY(app_rota_open(cx, &app->rota, app->loop, app->ledger));
 	struct notify_options telling = {.loop = app->loop,
 					 .client = app->client,
 					 .ledger = app->ledger,
+					 .overrides = oncall_overrides(app->rota.oncalls),
 					 .external_url = "http://127.0.0.1:7080",
 					 .tried = app_self_watch_tried,
 					 .context = &app->self_watch};
@@ -555,6 +560,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .notify = app->notify,
 				      .duties = app->duties,
 				      .heartbeats = app->heartbeats,
+				      .oncalls = app->rota.oncalls,
 				      .plan = present_plan,
 				      .prometheus = present_prometheus,
 				      .reload = reload,
@@ -644,6 +650,8 @@ static enum rc open_parts(struct cx *cx, struct app *app, struct inputs *inputs)
 	app->plan = plan_ref(inputs->plan);
 	TRY(open_clock(cx, app));
 	TRY(open_store(cx, app, inputs));
+	app->rota.notify = app->notify;
+	app->rota.alerts = app->alerts;
 	TRY(use_plan(cx, app, inputs));
 	if (inputs->prometheus != NULL)
 		TRY(use_prometheus(cx, app, prometheus_ref(inputs->prometheus)));
@@ -709,6 +717,7 @@ static void close_all(struct app *app)
 		route_close(&app->route);
 	if (app->notify != NULL)
 		notify_close(&app->notify);
+	app_rota_close(&app->rota);
 	if (app->promises != NULL)
 		promise_close(&app->promises);
 	if (app->tsdb != NULL)
@@ -756,16 +765,6 @@ static bool set_log(struct invocation *invocation)
 	return fine;
 }
 
-/* Each connection and each target takes one; the usual soft limit is from the days of select(). */
-static void raise_open_files(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static char *owned(const char *text)
 {
 	return text == NULL ? NULL : heap_copy(text, strlen(text));
@@ -776,7 +775,7 @@ int app_serve(struct invocation *invocation)
 	struct app app = {.invocation = invocation, .lock = -1};
 	struct cx *cx = &invocation->cx;
 	signal(SIGPIPE, SIG_IGN);
-	raise_open_files();
+	process_raise_open_files();
 	umask(0077); /* the ledger holds keys and what people wrote */
 	if (!set_log(invocation))
 		return invocation_failed(invocation);

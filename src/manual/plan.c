@@ -59,7 +59,7 @@ const struct person *contact_person(const struct plan *plan, const struct contac
 {
 	if (contact->oncall == NULL)
 		return contact->person;
-	const char *id = schedule_at(&contact->oncall->schedule, overrides, at).person;
+	const char *id = schedule_person(&contact->oncall->schedule, overrides, at);
 	return id == NULL ? NULL : plan_person(plan, str_of(id));
 }
 

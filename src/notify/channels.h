@@ -39,6 +39,7 @@ struct notify_message {
 	const char *next_who;      /* reached when nobody answers; NULL nobody */
 	struct dur next_after;     /* from now */
 	const char *thread;        /* what an earlier result of this page and target gave */
+	const char *note;          /* not NULL: no page but these words to a person, under `name` */
 	/* for webhooks */
 	const char *group_key, *external_url;
 	struct labels group_labels;

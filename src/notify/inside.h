@@ -24,10 +24,13 @@ struct notify {
 	struct loop_timer flush;
 	struct wall base_wall; /* deadlines run monotonic, and resume from wall time at a restart */
 	struct mono base_mono;
+	VEC(struct note *) notes; /* under way */
 	struct notify_stats stats;
 	bool resumed, stopped, closing;
 };
 
+/* The plan, the overrides and the time of now. */
+struct reach_scene notify_scene(const struct notify *notify);
 /* Wall time that no jump of the clock moves. */
 struct wall notify_steady_now(const struct notify *notify);
 
@@ -57,6 +60,9 @@ void notify_tell_resolved(struct page *page);
 void notify_put_way(struct buf *out, const char *kind, const char *target, const char *person);
 void notify_with_cx(struct notify *notify, void (*work)(struct cx *cx, void *context),
 		    void *context);
+
+/* note.c: plain messages to one person */
+void notify_notes_release(struct notify *notify);
 
 /* outbox.c: what is saved is sent, tried again, sent by another way */
 void notify_send_released(struct page *page);

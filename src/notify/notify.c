@@ -297,7 +297,8 @@ static struct page *drill_page(struct notify *notify, enum priority priority, st
 	free(page->name);
 	page->name = heap_printf("Drill: nothing is wrong");
 	*vec_heap_add(&notify->pages) = page;
-	notify_reach(notify->plan, priority, 0, now, &reach);
+	struct reach_scene scene = notify_scene(notify);
+	notify_reach(&scene, priority, 0, &reach);
 	for (size_t i = 0; i < reach.count; i++) {
 		struct delivery *d = notify_page_add(page, 0, &reach.ways[i], false);
 		d->save = page->saves_begun + 1;
@@ -525,6 +526,7 @@ void notify_close(struct notify **handle)
 		notify_page_free(&page);
 	}
 	vec_heap_release(&notify->pages);
+	notify_notes_release(notify);
 	while (map_next(&notify->delivered, &at, &key, &value))
 		free(value);
 	map_release(&notify->delivered);

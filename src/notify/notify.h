@@ -45,6 +45,8 @@ struct notify_options {
 	void (*tried)(void *context, const struct notify_try *try);
 	void *context;
 	const struct notify_carrier *carrier; /* NULL: the channels */
+	/* Of who is on call; NULL: none. What it points to may change between turns of the loop. */
+	const struct schedule_overrides *overrides;
 };
 
 struct notify_event {
@@ -79,6 +81,15 @@ void notify_close(struct notify **notify);
 /* An alert began to fire, goes on with another value, or is resolved. Its page steps once all that
  * is told in one turn of the loop is there. */
 void notify_alert(struct notify *notify, const struct notify_event *event);
+
+/* A plain message to one person, by mail where it can be, else by another way of theirs: no page,
+ * nobody answers it. It is tried for an hour; the outcome stands on the journal. Everything is
+ * copied. RC_INVALID when nothing reaches the person. */
+struct notify_note {
+	struct str about; /* the journal's subject */
+	const char *person, *subject, *text;
+};
+enum rc notify_tell(struct cx *cx, struct notify *notify, const struct notify_note *note) NODISCARD;
 
 /* ---- people answer ---- */
 

@@ -23,7 +23,7 @@ static bool step_waits(const struct page *page, size_t step)
 	return false;
 }
 
-static bool find_another(struct cx *cx, const struct delivery *failed, struct reach_way *out)
+static bool find_another(const struct delivery *failed, struct reach_way *out)
 {
 	const struct page *page = failed->page;
 	struct reach_way used[64];
@@ -34,8 +34,8 @@ static bool find_another(struct cx *cx, const struct delivery *failed, struct re
 			used[count++] = (struct reach_way){d->kind, d->target, d->person};
 	}
 	used[count++] = (struct reach_way){failed->kind, failed->target, failed->person};
-	return notify_reach_instead(page->notify->plan, page->run.priority, failed->step,
-				    clock_wall(cx->clock), used, count, out);
+	struct reach_scene scene = notify_scene(page->notify);
+	return notify_reach_instead(&scene, page->run.priority, failed->step, used, count, out);
 }
 
 static bool is_past(const struct delivery *d)
@@ -48,7 +48,7 @@ static bool stand_in(struct cx *cx, const struct delivery *d)
 {
 	struct page *page = d->page;
 	struct reach_way way;
-	if (is_past(d) || !find_another(cx, d, &way))
+	if (is_past(d) || !find_another(d, &way))
 		return false;
 	struct buf words = BUF_INIT;
 	struct delivery *other = notify_page_add(page, d->step, &way, false);

@@ -54,6 +54,13 @@ static const char *address_by(enum channel_kind kind, const struct contact *cont
 	return person == NULL ? NULL : person_address(person, kind);
 }
 
+static const struct person *person_of(const struct reach_scene *scene,
+				      const struct contact *contact)
+{
+	return contact == NULL ? NULL
+			       : contact_person(scene->plan, contact, scene->overrides, scene->at);
+}
+
 /* As the person wants it. Returns whether one of the ways can be used. */
 static bool add_by_rules(const struct plan *plan, const struct contact_rules *rules,
 			 const struct person *person, struct reach *out)
@@ -73,11 +80,11 @@ static bool add_by_rules(const struct plan *plan, const struct contact_rules *ru
 }
 
 /* A person's own channels of the priority. Returns whether there were any, usable or not. */
-static bool add_person(const struct plan *plan, const struct priority_channels *list,
-		       const struct contact *contact, struct wall at, struct reach *out)
+static bool add_person(const struct reach_scene *scene, const struct priority_channels *list,
+		       const struct contact *contact, struct reach *out)
 {
-	const struct person *person =
-		contact == NULL ? NULL : contact_person(plan, contact, NULL, at);
+	const struct plan *plan = scene->plan;
+	const struct person *person = person_of(scene, contact);
 	size_t before = out->count;
 	bool asked = false;
 	if (person != NULL &&
@@ -98,26 +105,26 @@ static bool add_person(const struct plan *plan, const struct priority_channels *
 	return asked && out->count == before;
 }
 
-static void add_mail(const struct plan *plan, const struct contact *contact, struct wall at,
+static void add_mail(const struct reach_scene *scene, const struct contact *contact,
 		     struct reach *out)
 {
-	const struct person *person =
-		contact == NULL ? NULL : contact_person(plan, contact, NULL, at);
+	const struct person *person = person_of(scene, contact);
 	const char *address = address_by(CHANNEL_EMAIL, contact, person);
-	if (address != NULL && plan->providers.smtp.url != NULL)
+	if (address != NULL && scene->plan->providers.smtp.url != NULL)
 		add(out, CHANNEL_EMAIL, address, person, AT_ONCE);
 }
 
-void notify_reach(const struct plan *plan, enum priority priority, size_t step, struct wall at,
+void notify_reach(const struct reach_scene *scene, enum priority priority, size_t step,
 		  struct reach *out)
 {
+	const struct plan *plan = scene->plan;
 	const struct priority_channels *list = &plan->channels[priority];
 	const struct contact *contact = contact_of(plan, priority, step);
 	*out = (struct reach){0};
-	bool unusable = add_person(plan, list, contact, at, out);
+	bool unusable = add_person(scene, list, contact, out);
 	bool is_last = step > 0 || list->channel_count == 0; /* nothing comes below */
 	if (unusable || (is_last && out->count == 0))
-		add_mail(plan, contact, at, out);
+		add_mail(scene, contact, out);
 	for (size_t i = 0; step == 0 && i < list->channel_count; i++) {
 		const struct channel *channel = &list->channels[i];
 		if (!is_place(channel))
@@ -134,18 +141,19 @@ void notify_reach_person(const struct plan *plan, enum priority priority,
 			 const struct person *person, struct reach *out)
 {
 	const struct contact contact = {.name = person->id, .person = person};
+	const struct reach_scene scene = {.plan = plan};
 	*out = (struct reach){0};
-	(void)add_person(plan, &plan->channels[priority], &contact, (struct wall){0}, out);
+	(void)add_person(&scene, &plan->channels[priority], &contact, out);
 	if (out->count == 0)
-		add_mail(plan, &contact, (struct wall){0}, out);
+		add_mail(&scene, &contact, out);
 }
 
-bool notify_reach_instead(const struct plan *plan, enum priority priority, size_t step,
-			  struct wall at, const struct reach_way *used, size_t used_count,
-			  struct reach_way *out)
+bool notify_reach_instead(const struct reach_scene *scene, enum priority priority, size_t step,
+			  const struct reach_way *used, size_t used_count, struct reach_way *out)
 {
+	const struct plan *plan = scene->plan;
 	struct reach all = {0};
-	add_mail(plan, contact_of(plan, priority, step), at, &all);
+	add_mail(scene, contact_of(plan, priority, step), &all);
 	for (int p = PRIORITIES - 1; p >= 0; p--) {
 		const struct priority_channels *list = &plan->channels[p];
 		for (size_t i = 0; i < list->channel_count; i++)

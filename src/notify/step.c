@@ -72,6 +72,13 @@ void notify_save(struct cx *cx, struct page *page, const struct ledger_entry *en
 
 /* ---- one step ---- */
 
+struct reach_scene notify_scene(const struct notify *notify)
+{
+	return (struct reach_scene){.plan = notify->plan,
+				    .overrides = notify->options.overrides,
+				    .at = clock_wall(loop_clock(notify->options.loop))};
+}
+
 void notify_arm(struct page *page, struct wall wake)
 {
 	struct notify *notify = page->notify;
@@ -120,8 +127,8 @@ static size_t take_step(struct page *page, size_t step, struct buf *words)
 	const struct plan *plan = page->notify->plan;
 	const struct escalation *escalation = &plan->escalations[page->run.priority];
 	struct reach reach;
-	notify_reach(plan, page->run.priority, step,
-		     clock_wall(loop_clock(page->notify->options.loop)), &reach);
+	struct reach_scene scene = notify_scene(page->notify);
+	notify_reach(&scene, page->run.priority, step, &reach);
 	buf_puts(words, words->length == 0 ? "" : "; ");
 	if (step < escalation->step_count)
 		buf_printf(words, "%s: ", escalation->steps[step].text);

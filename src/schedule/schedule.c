@@ -183,12 +183,18 @@ struct schedule_segment schedule_at(const struct schedule *schedule,
 	return out;
 }
 
-struct wall schedule_next_person(const struct schedule *schedule,
-				 const struct schedule_overrides *overrides, struct wall at,
-				 struct schedule_segment *next)
+const char *schedule_person(const struct schedule *schedule,
+			    const struct schedule_overrides *overrides, struct wall at)
 {
 	struct walk walk = walk_of(schedule, overrides);
-	struct wall end = {at.ms + SCHEDULE_HORIZON_MS};
+	return look(&walk, at).person;
+}
+
+struct wall schedule_next_person(const struct schedule *schedule,
+				 const struct schedule_overrides *overrides, struct wall at,
+				 struct wall end, struct schedule_segment *next)
+{
+	struct walk walk = walk_of(schedule, overrides);
 	struct schedule_segment first = next_segment(&walk, at, end);
 	*next = first;
 	while (next->until.ms < end.ms) {

@@ -63,10 +63,14 @@ struct schedule_segment {
  * `overrides` may be NULL here and below. */
 struct schedule_segment schedule_at(const struct schedule *schedule,
 				    const struct schedule_overrides *overrides, struct wall at);
-/* When somebody else, or nobody, is on call; ZONE_NEVER. *next is what is then. */
+/* Who alone: as cheap as it can be. NULL: nobody. */
+const char *schedule_person(const struct schedule *schedule,
+			    const struct schedule_overrides *overrides, struct wall at);
+/* When somebody else, or nobody, is on call; ZONE_NEVER when that is not before `end`. *next is
+ * what is then, until `end` at most. */
 struct wall schedule_next_person(const struct schedule *schedule,
 				 const struct schedule_overrides *overrides, struct wall at,
-				 struct schedule_segment *next);
+				 struct wall end, struct schedule_segment *next);
 /* All of [from, until), without a gap between them, neighbours differing; in cx->arena. */
 enum rc schedule_segments(struct cx *cx, const struct schedule *schedule,
 			  const struct schedule_overrides *overrides, struct wall from,

@@ -197,3 +197,12 @@ enum rc process_run(struct cx *cx, struct loop *loop, const struct process_optio
 	start_pipes(p);
 	return RC_OK;
 }
+
+void process_raise_open_files(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}

@@ -30,4 +30,8 @@ enum rc process_run(struct cx *cx, struct loop *loop, const struct process_optio
 		    void (*done)(const struct process_result *result, void *context),
 		    void *context) NODISCARD;
 
+/* To the hard limit: each connection and each target takes one; the usual soft limit is from the
+ * days of select(). */
+void process_raise_open_files(void);
+
 #endif

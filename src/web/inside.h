@@ -125,6 +125,16 @@ void web_heartbeat(struct http_request *request, void *context);
 void web_heartbeat_ping(struct http_request *request, void *context);
 void web_heartbeat_renew(struct http_request *request, void *context);
 void web_watchers(struct http_request *request, void *context);
+/* oncall.c */
+void web_oncall(struct http_request *request, void *context);
+void web_oncall_segments(struct http_request *request, void *context);
+void web_oncall_overrides(struct http_request *request, void *context);
+void web_oncall_override_add(struct http_request *request, void *context);
+void web_oncall_override_remove(struct http_request *request, void *context);
+void web_oncall_feeds(struct http_request *request, void *context);
+void web_oncall_feed_add(struct http_request *request, void *context);
+void web_oncall_feed_remove(struct http_request *request, void *context);
+void web_calendar(struct http_request *request, void *context);
 /* answers.c: {"status":"success","data":{KEY:[...]}} around a list, and acts that are recorded */
 void web_begin_list(struct json *json, struct buf *out, const char *key);
 void web_end_list(struct http_request *request, struct json *json, struct buf *out);

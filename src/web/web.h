@@ -9,6 +9,7 @@
 #include "heartbeat/heartbeat.h"
 #include "ledger/ledger.h"
 #include "notify/notify.h"
+#include "oncall/oncall.h"
 #include "promise/promise.h"
 #include "promql/promql.h"
 #include "remote/remote.h"
@@ -36,6 +37,7 @@ struct web_options {
 	struct notify *notify;
 	struct duties *duties;
 	struct heartbeats *heartbeats;
+	struct oncalls *oncalls;
 	struct plan *(*plan)(void *context);             /* the present one, not counted */
 	struct prometheus *(*prometheus)(void *context); /* NULL: none; not counted */
 	/* Reads the files again. RC_INVALID when they do not compile, RC_CONFLICT when an enforced

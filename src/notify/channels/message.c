@@ -46,6 +46,10 @@ static void put_spaced(struct buf *out, const char *before, const char *text)
 void notify_subject(struct buf *out, const struct notify_message *message)
 {
 	static const char *const levels[] = {"LOW", "MEDIUM", "HIGH", "CRITICAL"};
+	if (message->note != NULL) {
+		notify_clean(out, message->name, NAME_LIMIT_BYTES);
+		return;
+	}
 	buf_printf(out, "[%s]", message->resolved ? "RESOLVED" : levels[message->priority]);
 	put_spaced(out, " ", message->name);
 	put_spaced(out, " ", message->value);
@@ -75,6 +79,11 @@ void notify_facts(const struct notify_message *message, struct wall now,
 	struct buf text = BUF_INIT;
 	char part[UNITS_TEXT_BYTES], at[CLOCK_TEXT_BYTES];
 	fact(&facts, "What", message->name);
+	if (message->note != NULL) {
+		fact(&facts, "Note", message->note);
+		buf_release(&facts.text);
+		return;
+	}
 	buf_printf(&text, "%s %s", message->value == NULL ? "" : message->value,
 		   message->limit == NULL ? "" : message->limit);
 	fact(&facts, "Value and limit", str_trim(buf_str(&text)).n == 0 ? NULL : text.data);

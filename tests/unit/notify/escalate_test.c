@@ -223,29 +223,28 @@ static void a_person_without_a_usable_channel_is_mailed(void **state)
 	(void)state;
 	struct channel channels[] = {{CHANNEL_SMS, NULL, NULL}, {CHANNEL_SLACK, "#crit", NULL}};
 	struct plan plan = {.providers = {.smtp = {.url = "smtp://x"}, .slack = {.token = "t"}}};
+	struct reach_scene scene = {.plan = &plan, .at = {1}};
 	struct reach reach;
 	plan.escalations[PRIORITY_CRITICAL] = all[PRIORITY_CRITICAL];
 	plan.channels[PRIORITY_CRITICAL].channels = channels;
 	plan.channels[PRIORITY_CRITICAL].channel_count = 2;
 	ops.person = second.person = &anna;
-	notify_reach(&plan, PRIORITY_CRITICAL, 0, (struct wall){1}, &reach);
+	notify_reach(&scene, PRIORITY_CRITICAL, 0, &reach);
 	assert_int_equal(reach.count, 2);
 	assert_string_equal(reach.ways[0].target, "anna@example.org");
 	assert_string_equal(reach.ways[1].target, "#crit");
 	assert_non_null(strstr(reach.lacks, "sms: providers.twilio is not set"));
 	/* a later step reaches its contact, not the place again */
-	notify_reach(&plan, PRIORITY_CRITICAL, 1, (struct wall){1}, &reach);
+	notify_reach(&scene, PRIORITY_CRITICAL, 1, &reach);
 	assert_int_equal(reach.count, 1);
 	assert_string_equal(reach.ways[0].person, "anna");
 	/* Slack failed: the person was mailed already, nothing else is left */
 	struct reach_way used[] = {{CHANNEL_EMAIL, "anna@example.org", "anna"},
 				   {CHANNEL_SLACK, "#crit", NULL}};
 	struct reach_way way;
-	assert_false(
-		notify_reach_instead(&plan, PRIORITY_CRITICAL, 0, (struct wall){1}, used, 2, &way));
+	assert_false(notify_reach_instead(&scene, PRIORITY_CRITICAL, 0, used, 2, &way));
 	/* the mail failed: the place */
-	assert_true(
-		notify_reach_instead(&plan, PRIORITY_CRITICAL, 0, (struct wall){1}, used, 1, &way));
+	assert_true(notify_reach_instead(&scene, PRIORITY_CRITICAL, 0, used, 1, &way));
 	assert_string_equal(way.target, "#crit");
 	ops.person = second.person = NULL;
 }

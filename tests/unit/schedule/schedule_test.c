@@ -137,13 +137,15 @@ static void an_override_stands_above_all_layers_and_the_later_wins(void **state)
 	assert_string_equal(all[2].override->why, "swap");
 	assert_string_equal(all[3].person, "b");
 	assert_int_equal(all[3].until.ms, at("2026-11-25T20:00:00Z").ms);
-	assert_int_equal(
-		schedule_next_person(ops, &overrides, at("2026-11-25T09:00:00Z"), &next).ms,
-		at("2026-11-25T10:00:00Z").ms);
+	assert_int_equal(schedule_next_person(ops, &overrides, at("2026-11-25T09:00:00Z"),
+					      at("2027-11-25T00:00:00Z"), &next)
+				 .ms,
+			 at("2026-11-25T10:00:00Z").ms);
 	assert_string_equal(next.person, "b");
-	assert_int_equal(
-		schedule_next_person(ops, &overrides, at("2026-11-25T21:00:00Z"), &next).ms,
-		ZONE_NEVER.ms);
+	assert_int_equal(schedule_next_person(ops, &overrides, at("2026-11-25T21:00:00Z"),
+					      at("2027-11-25T00:00:00Z"), &next)
+				 .ms,
+			 ZONE_NEVER.ms);
 }
 
 static void every_uncovered_minute_is_found(void **state)
