@@ -432,7 +432,6 @@ static void drop(struct head *head, struct head_series *series)
 	pthread_rwlock_unlock(&head->index_lock);
 	pthread_mutex_lock(&head->slots_lock);
 	fill_slot(head, series->ref, NULL);
-	*vec_heap_add(&head->free_slots) = (uint32_t)series->ref;
 	pthread_mutex_unlock(&head->slots_lock);
 	__atomic_sub_fetch(&head->series_count, 1, __ATOMIC_RELAXED);
 }
@@ -461,14 +460,16 @@ size_t tsdb_head_drop_quiet(struct head *head, int64_t quiet_ms, pthread_rwlock_
 	size_t kept = 0, dropped = 0;
 	for (size_t i = 0; i < HEAD_SHARDS; i++)
 		drop_from_shard(head, &head->shards[i], quiet_ms, commit_lock);
-	pthread_mutex_lock(&head->slots_lock);
-	head->generation++; /* a slot that is taken again gets another reference */
-	pthread_mutex_unlock(&head->slots_lock);
 	pthread_mutex_lock(&head->order_lock);
 	rank_new(head);
+	pthread_mutex_lock(&head->slots_lock);
+	/* a slot is free only now: whoever takes it again gets another reference, for senders
+	 * remember those of series that ended */
+	head->generation++;
 	for (size_t i = 0; i < head->ranked.n; i++) {
 		struct head_series *series = head->ranked.v[i];
 		if (__atomic_load_n(&series->dead, __ATOMIC_SEQ_CST)) {
+			*vec_heap_add(&head->free_slots) = (uint32_t)series->ref;
 			tsdb_reclaim_retire(&head->reclaim, series);
 			dropped++;
 			continue;
@@ -477,6 +478,7 @@ size_t tsdb_head_drop_quiet(struct head *head, int64_t quiet_ms, pthread_rwlock_
 		head->ranked.v[kept++] = series;
 	}
 	head->ranked.n = kept;
+	pthread_mutex_unlock(&head->slots_lock);
 	pthread_mutex_unlock(&head->order_lock);
 	return dropped;
 }

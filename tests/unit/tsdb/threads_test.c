@@ -1,6 +1,7 @@
 /* Several threads at once: batches, queries, flushes, merges. A query sees whole batches only, and
  * all that was committed before it began. Run under the thread sanitizer. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/map.h"
 #include "sys/file.h"
 #include "tsdb/tsdb.h"
 
@@ -151,8 +153,87 @@ static void a_query_sees_whole_batches(void **state)
 	arena_release(&arena);
 }
 
+#define ROUNDS 150
+#define NEW_SERIES 300
+
+static void await_room(void)
+{
+	struct tsdb_stats stats;
+	do {
+		sched_yield();
+		tsdb_stats(tsdb, &stats);
+	} while (stats.series_in_head > 50 * NEW_SERIES &&
+		 !__atomic_load_n(&done, __ATOMIC_SEQ_CST));
+}
+
+/* Series that ended long before the newest sample: each flush drops them. */
+static void *begin_series(void *context)
+{
+	struct map *seen = context;
+	struct arena arena;
+	struct cx cx;
+	arena_init(&arena, 1 << 20);
+	cx_init(&cx, &arena, clock_real());
+	for (int number = 0; !__atomic_load_n(&done, __ATOMIC_SEQ_CST); number++) {
+		struct sample_sink sink = tsdb_sink(tsdb);
+		struct sample_batch *batch = sink.begin(sink.self);
+		for (int i = 0; i < NEW_SERIES; i++) {
+			char name[32];
+			struct labels labels;
+			uint64_t ref = 0;
+			snprintf(name, sizeof(name), "s%d-%d", number, i);
+			if (labels_of(&cx, &labels, "__name__", name, NULL) != RC_OK ||
+			    sink.append(batch, &cx, &labels, &ref, 1, 1) != RC_OK ||
+			    map_put(seen, str_make((const char *)&ref, sizeof(ref)), seen) != NULL)
+				abort(); /* or it was given to another one before */
+		}
+		if (sink.commit(&batch, &cx) != RC_OK)
+			abort();
+		arena_reset(&arena);
+		await_room();
+	}
+	arena_release(&arena);
+	return NULL;
+}
+
+static void a_reference_is_never_given_to_another_series(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct cx cx;
+	struct map seen = MAP_INIT;
+	pthread_t beginner;
+	arena_init(&arena, 64 << 20);
+	cx_init(&cx, &arena, clock_real());
+	snprintf(scratch, sizeof(scratch), "/tmp/backline-threads-XXXXXX");
+	assert_non_null(mkdtemp(scratch));
+	struct tsdb_options options = {.directory = scratch, .sync_every = {1000}};
+	assert_int_equal(tsdb_open(&cx, &options, &tsdb), RC_OK);
+	__atomic_store_n(&done, false, __ATOMIC_SEQ_CST);
+	struct sample_sink sink = tsdb_sink(tsdb);
+	struct sample_batch *batch = sink.begin(sink.self);
+	struct labels labels;
+	uint64_t ref = 0;
+	assert_int_equal(labels_of(&cx, &labels, "__name__", "newest", NULL), RC_OK);
+	assert_int_equal(sink.append(batch, &cx, &labels, &ref, 100000000, 1), RC_OK);
+	assert_int_equal(sink.commit(&batch, &cx), RC_OK);
+	assert_int_equal(pthread_create(&beginner, NULL, begin_series, &seen), 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		assert_int_equal(tsdb_flush(&cx, tsdb), RC_OK);
+		arena_reset(&arena);
+	}
+	__atomic_store_n(&done, true, __ATOMIC_SEQ_CST);
+	pthread_join(beginner, NULL);
+	tsdb_close(&tsdb);
+	map_release(&seen);
+	assert_int_equal(file_remove_tree(&cx, scratch), RC_OK);
+	arena_release(&arena);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(a_query_sees_whole_batches)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_query_sees_whole_batches),
+		cmocka_unit_test(a_reference_is_never_given_to_another_series)};
 	return cmocka_run_group_tests_name("tsdb_threads", tests, NULL, NULL);
 }
