@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "sys/file.h"
 #include "tsdb/chunk/chunk.h"
@@ -253,34 +254,57 @@ static enum rc save_readable(struct cx *cx, struct block *block, struct block_wr
 	return rc;
 }
 
+/* A name that is free: what an earlier repair kept stays. */
+static char *name_aside(struct cx *cx, const char *directory, const char *name)
+{
+	char *path = cx_printf(cx, "%s/damaged-%s", directory, name);
+	for (int again = 2; path != NULL && access(path, F_OK) == 0; again++)
+		path = cx_printf(cx, "%s/damaged-%s.%d", directory, name, again);
+	return path;
+}
+
+/* In the place of the damaged one once all of it is durable: a repair that fails or is ended half
+ * way leaves what there was. */
+static enum rc write_anew(struct cx *cx, const char *directory, const char *path,
+			  struct block *block, struct tsdb_file *file)
+{
+	struct block_writer *writer;
+	const char *written = NULL;
+	TRY(tsdb_block_writer_open(cx, directory, block->number, &writer));
+	for (size_t i = 0; i < block->footer.source_count; i++)
+		tsdb_block_writer_source(writer, tsdb_block_source(block, i));
+	enum rc rc = save_readable(cx, block, writer, file);
+	if (rc != RC_OK) {
+		tsdb_block_writer_drop(&writer);
+		return rc;
+	}
+	TRY(tsdb_block_writer_finish(cx, &writer, block->footer.order, block->footer.level,
+				     &written));
+	return written == NULL ? file_unlink(cx, path) : RC_OK;
+}
+
 /* The block is written anew under its own number, from what verifies; the damaged one is kept
  * beside it. */
 static enum rc rewrite(struct cx *cx, const char *directory, struct tsdb_file *file)
 {
 	struct block *block;
-	struct block_writer *writer;
-	const char *written;
 	char *path = file_join(cx, directory, file->name);
-	char *aside = cx_printf(cx, "%s/damaged-%s", directory, file->name);
+	char *aside = name_aside(cx, directory, file->name);
 	if (path == NULL || aside == NULL)
 		return RC_LIMIT;
-	TRY(file_rename(cx, path, aside));
-	if (tsdb_block_open(cx, aside, &block) != RC_OK) {
+	if (tsdb_block_open(cx, path, &block) != RC_OK) {
 		cx_clear(cx); /* without its index nothing tells whose a chunk is */
+		TRY(file_rename(cx, path, aside));
 		return file_sync_dir(cx, directory);
 	}
-	uint64_t number = strtoull(file->name + strlen("block-"), NULL, 10);
-	enum rc rc = tsdb_block_writer_open(cx, directory, number, &writer);
+	enum rc rc = file_link(cx, path, aside);
 	if (rc == RC_OK) {
-		rc = save_readable(cx, block, writer, file);
-		if (rc == RC_OK)
-			rc = tsdb_block_writer_finish(cx, &writer, block->footer.order,
-						      block->footer.level, &written);
-		else
-			tsdb_block_writer_drop(&writer);
+		rc = write_anew(cx, directory, path, block, file);
+		if (rc != RC_OK)
+			file_discard(aside);
 	}
 	tsdb_block_unref(&block);
-	return rc;
+	return rc == RC_OK ? file_sync_dir(cx, directory) : rc;
 }
 
 enum rc tsdb_repair(struct cx *cx, const char *directory, struct tsdb_file **out, size_t *count)

@@ -1,4 +1,5 @@
 /* The store: torn logs, restarts, blocks, order, limits, erasing, snapshots. */
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 
 #include "sys/file.h"
+#include "sys/file_fault.h"
 #include "tsdb/tsdb.h"
 
 static struct arena arena;
@@ -468,6 +470,81 @@ static void labels_the_log_could_not_read_back_are_refused(void **state)
 	tsdb_close(&tsdb);
 }
 
+/* A block of 1000 samples, the first chunk of which is damaged. */
+static void make_damaged_block(void)
+{
+	struct tsdb *tsdb = open_store((struct tsdb_options){0});
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(put(tsdb, "a", "x", i * 1000, (double)(i * i % 977)), RC_OK);
+	assert_int_equal(tsdb_flush(&cx, tsdb), RC_OK);
+	tsdb_close(&tsdb);
+	char *path = file_join(&cx, scratch, "block-00000001");
+	struct str block;
+	assert_int_equal(file_read(&cx, path, 1 << 20, &block), RC_OK);
+	((char *)(uintptr_t)block.p)[40] ^= 0x10;
+	assert_int_equal(file_write_atomic(&cx, path, block, 0600), RC_OK);
+}
+
+static size_t count_after_repair(enum rc expected)
+{
+	struct tsdb_file *files;
+	size_t count;
+	assert_int_equal(tsdb_repair(&cx, scratch, &files, &count), expected);
+	file_hook_set(NULL);
+	cx_clear(&cx);
+	struct tsdb *tsdb = open_store((struct tsdb_options){0});
+	struct matcher a = named("a");
+	struct tsdb_series_list list;
+	struct tsdb_stats stats;
+	enum rc rc = tsdb_select(tsdb, &a, &list);
+	tsdb_stats(tsdb, &stats);
+	count = (size_t)stats.block_samples;
+	assert_int_equal(rc, expected == RC_OK ? RC_OK : RC_CORRUPT);
+	cx_clear(&cx);
+	tsdb_close(&tsdb);
+	return count;
+}
+
+static int fail_once_at_zero(void *context, const struct file_step *step)
+{
+	(void)step;
+	return (*(int *)context)-- == 0 ? EIO : 0;
+}
+
+static void nothing(void *context, const struct file_step *step, ssize_t result)
+{
+	(void)context, (void)step, (void)result;
+}
+
+static void a_repair_that_fails_leaves_what_there_was(void **state)
+{
+	(void)state;
+	static int left;
+	static const struct file_hook hook = {fail_once_at_zero, nothing, &left};
+	make_damaged_block();
+	for (int at = 0; at < 5; at++) { /* link, create, write, sync, rename */
+		left = at;
+		file_hook_set(&hook);
+		assert_int_equal(count_after_repair(RC_IO), 1000);
+	}
+	assert_int_equal(count_after_repair(RC_OK), 520);
+	assert_int_equal(count_after_repair(RC_OK), 520);
+}
+
+static void a_sample_from_before_time_drops_nothing(void **state)
+{
+	(void)state;
+	struct tsdb *tsdb = open_store((struct tsdb_options){0});
+	assert_int_equal(put(tsdb, "a", "x", 1000000, 1), RC_OK);
+	assert_int_equal(tsdb_flush(&cx, tsdb), RC_OK);
+	tsdb_close(&tsdb);
+	tsdb = open_store((struct tsdb_options){0});
+	assert_int_equal(put(tsdb, "b", "x", INT64_MIN + 1, 1), RC_OK);
+	assert_int_equal(tsdb_compact(&cx, tsdb), RC_OK);
+	assert_int_equal(get(tsdb, "a").n, 1);
+	tsdb_close(&tsdb);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -488,6 +565,8 @@ int main(void)
 		CASE(a_log_of_an_unknown_version_is_refused),
 		CASE(one_batch_is_judged_as_several_are),
 		CASE(labels_the_log_could_not_read_back_are_refused),
+		CASE(a_repair_that_fails_leaves_what_there_was),
+		CASE(a_sample_from_before_time_drops_nothing),
 	};
 	return cmocka_run_group_tests_name("tsdb", tests, NULL, NULL);
 }
