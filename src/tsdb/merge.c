@@ -301,8 +301,10 @@ void tsdb_drop_old(struct tsdb *tsdb)
 	int64_t now_ms = options->loop == NULL ? newest_ms : trusted_now_ms(tsdb);
 	if (newest_ms > now_ms)
 		newest_ms = now_ms;
+	/* also of a sample from long before there was time */
+	bool has_age = newest_ms >= INT64_MIN + options->retention.ms;
 	for (size_t i = 0; i < tsdb->blocks.n;) {
-		bool old = newest_ms != INT64_MIN &&
+		bool old = has_age &&
 			   tsdb->blocks.v[i]->footer.max_ms < newest_ms - options->retention.ms;
 		bool too_much = i == 0 && options->retention_bytes > 0 && tsdb->blocks.n > 1 &&
 				bytes_of_blocks(tsdb) > options->retention_bytes;
