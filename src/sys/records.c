@@ -161,9 +161,12 @@ static enum rc map_file(struct cx *cx, const char *path, struct str *out)
 	void *map = MAP_FAILED;
 	*out = str_make("", 0);
 	if (fd >= 0 && fstat(fd, &status) == 0) {
-		if (status.st_size == 0) {
+		bool regular = S_ISREG(status.st_mode);
+		if (!regular || status.st_size == 0) {
 			close(fd);
-			return RC_OK;
+			return regular ? RC_OK
+				       : cx_fail(cx, RC_IO, "could not read '%s': it is no file",
+						 path);
 		}
 		map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	}

@@ -175,8 +175,7 @@ static enum rc rewrite_series_file(struct cx *cx, struct tsdb *tsdb)
 	if (mends)
 		tsdb->series_state = SERIES_BEING_MENDED;
 	pthread_rwlock_unlock(&tsdb->commit_lock);
-	if (rc == RC_OK)
-		tsdb_sync_former(cx, tsdb, FORMER_SERIES);
+	tsdb_sync_former(cx, tsdb, FORMER_SERIES);
 	for (size_t at = 0; rc == RC_OK && at < count; at += SERIES_AT_ONCE)
 		rc = write_piece(cx, tsdb, all + at,
 				 count - at < SERIES_AT_ONCE ? count - at : SERIES_AT_ONCE);

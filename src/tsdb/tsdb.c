@@ -55,6 +55,7 @@ void tsdb_sync_former(struct cx *cx, struct tsdb *tsdb, enum former which)
 	int fd = tsdb->former_fds[which]; /* nobody else changes it */
 	if (fd < 0)
 		return;
+	struct err before = cx->err; /* why it was not gone over from, perhaps */
 	enum rc rc = file_sync(cx, fd);
 	pthread_rwlock_wrlock(&tsdb->commit_lock);
 	tsdb->former_fds[which] = -1;
@@ -62,7 +63,7 @@ void tsdb_sync_former(struct cx *cx, struct tsdb *tsdb, enum former which)
 		tsdb_suspect_files(tsdb, rc, cx->err.message);
 	pthread_rwlock_unlock(&tsdb->commit_lock);
 	close(fd);
-	cx_clear(cx);
+	cx->err = before;
 }
 
 enum rc tsdb_sync(struct cx *cx, struct tsdb *tsdb)
