@@ -8,6 +8,9 @@ static void stored(struct cx *cx, void *context, enum rc rc)
 		http_reply(request, 204, "text/plain", STR(""));
 		return;
 	}
+	/* ingestion is stopped: not for ever, and not by a fault of the request */
+	if (rc == RC_NO_SPACE || rc == RC_IO)
+		cx->err.code = RC_BUSY;
 	/* 4xx tells the sender to drop the request, 5xx to try it again */
 	if (rc_retryable(rc))
 		http_reply_header(request, "Retry-After", "5");

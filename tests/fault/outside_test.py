@@ -285,7 +285,7 @@ def test_the_disk_is_full_in_the_middle_of_a_compaction():
             assert status == 507 or "space" in text, (status, text)
             wait_until(lambda: metric(b, "backline_ingestion_stopped") == 1, "ingestion is stopped")
             status, text = send(b, {(("__name__", "n"),): [(NOW_MS, 1.0)]})
-            assert status == 507, (status, text)
+            assert status == 503, (status, text)
             assert value_of(b, SUM) == wanted
             b.kill()
             for filler in (where / "data").glob("fill-*"):
@@ -296,7 +296,7 @@ def test_the_disk_is_full_in_the_middle_of_a_compaction():
             push(b, {(("__name__", "n"),): [(NOW_MS, 1.0)]})
             b.stop()
         row("the disk is full in the middle of a compaction",
-            "it says so and leaves nothing; answers stay, writes get 507, to be sent again; with room it compacts")
+            "it says so and leaves nothing; answers stay, writes get 503, to be sent again; with room it compacts")
 
 
 def faulty(where):
@@ -314,7 +314,7 @@ def test_a_sync_fails():
         push(b, {(("__name__", "unsure"),): [(NOW_MS, 2.0)]})
         wait_until(lambda: metric(b, "backline_ingestion_stopped") == 1, "ingestion is stopped")
         status, text = send(b, {(("__name__", "refused"),): [(NOW_MS, 1.0)]})
-        assert status == 500 and "ingestion is stopped" in text, (status, text)
+        assert status == 503 and "ingestion is stopped" in text, (status, text)
         assert "could not sync" in b.process.output()
         assert value_of(b, "sum(count_over_time(m[15m]))") == 50 * 600
         (where / "faults").unlink()
@@ -328,7 +328,7 @@ def test_a_sync_fails():
         assert value_of(b, "sum(count_over_time(m[15m]))") == 50 * 600
         assert one(b, "unsure", NOW_MS) == 2 and one(b, "later", NOW_MS) == 3 and one(b, "refused", NOW_MS) is None
         b.stop()
-        row("fsync fails", "ingestion stops, says so, writes get 500, to be sent again; what was unsure becomes a block before it goes on")
+        row("fsync fails", "ingestion stops, says so, writes get 503, to be sent again; what was unsure becomes a block before it goes on")
 
 
 def test_the_log_cannot_be_written():
@@ -337,7 +337,7 @@ def test_the_log_cannot_be_written():
         push(b, some_series())
         (where / "faults").write_text("write ENOSPC /metrics/wal/\n")
         status, text = send(b, {(("__name__", "refused"),): [(NOW_MS, 1.0)]})
-        assert status == 507 and metric(b, "backline_ingestion_stopped") == 1, (status, text)
+        assert status == 503 and metric(b, "backline_ingestion_stopped") == 1, (status, text)
         assert one(b, "refused", NOW_MS) is None
         (where / "faults").unlink()
         wait_until(lambda: metric(b, "backline_ingestion_stopped") == 0, "ingestion goes on", 120)
@@ -371,6 +371,13 @@ def test_cardinality_explodes():
                                     for i in range(5000)})
             assert status == 422 and "3000 series, its limit" in text and "status/tsdb" in text, (status, text)
             refused += 1
+        # what such a request holds of known series is kept
+        known = next(iter(b.query("x")))["metric"]["i"]
+        now_ms = int(time.time() * 1000)
+        status, text = send(b, {(("__name__", "x"), ("i", "one more")): [(now_ms, 1.0)],
+                                (("__name__", "x"), ("i", known)): [(now_ms, 7.0)]})
+        assert status == 422 and "1 samples are refused" in text, (status, text)
+        assert b.query('x{i="%s"}' % known)[0]["value"][1] == "7"
         assert metric(b, "backline_head_series") <= 3000 and resident_mb(b) < begun_mb + 60, (begun_mb, resident_mb(b))
         assert b.query('up{job="backline"}') and b.get("/api/v1/status/tsdb")["data"]["seriesCountByMetricName"]
         b.stop()

@@ -18,7 +18,18 @@ struct push_job {
 };
 
 /* A sample that comes too late, or twice with two values, is the sender's to drop: 400, never
- * tried again. What else the request holds is kept. */
+ * tried again. So is one of a series beyond a limit: 422. What else the request holds is kept. */
+static enum rc tell_refused(struct cx *cx, const struct push_outcome *outcome)
+{
+	const struct err *first = &outcome->first;
+	enum rc rc =
+		cx_fail(cx, first->code == RC_LIMIT ? RC_LIMIT : RC_INVALID,
+			"%zu samples are refused; the first: %s", outcome->refused, first->message);
+	if (first->hint[0] != '\0')
+		cx_hint(cx, "%s", first->hint);
+	return rc;
+}
+
 static enum rc push_run(struct cx *cx, struct loop_job *job)
 {
 	struct push_job *push = (struct push_job *)job;
@@ -32,10 +43,7 @@ static enum rc push_run(struct cx *cx, struct loop_job *job)
 		return rc;
 	}
 	TRY(sink->commit(&batch, cx));
-	return outcome.refused == 0
-		       ? RC_OK
-		       : cx_fail(cx, RC_INVALID, "%zu samples are refused; the first: %s",
-				 outcome.refused, outcome.first);
+	return outcome.refused == 0 ? RC_OK : tell_refused(cx, &outcome);
 }
 
 static void push_done(struct cx *cx, struct loop_job *job, enum rc result)

@@ -2,7 +2,6 @@
 #include "collect/push/remote_write.h"
 
 #include <snappy-c.h>
-#include <stdio.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -160,10 +159,10 @@ static enum rc append(struct reading *r, struct series *series, struct str whole
 			collect_memory_keep(r->memory, &series->known);
 	}
 	r->out->samples++;
-	if (rc != RC_CONFLICT)
+	if (rc != RC_CONFLICT && rc != RC_LIMIT)
 		return rc;
 	if (r->out->refused++ == 0)
-		snprintf(r->out->first, sizeof(r->out->first), "%.190s", r->cx->err.message);
+		r->out->first = r->cx->err;
 	cx_clear(r->cx);
 	return RC_OK;
 }
