@@ -90,29 +90,15 @@ static struct str key_of(struct buf *key, const struct target_spec *spec)
 	return buf_str(key);
 }
 
-static void fill_rules(struct target *target)
-{
-	const struct prometheus_scrape *scrape = target->scrape;
-	target->rules.honor_labels = scrape->honor_labels;
-	target->rules.honor_timestamps = scrape->honor_timestamps;
-	target->rules.relabels = scrape->metric_relabels.n > 0 ? &scrape->metric_relabels : NULL;
-	target->rules.sample_limit = scrape->sample_limit;
-	target->rules.label_limit = scrape->label_limit;
-	target->rules.name_limit_bytes = scrape->label_name_length_limit;
-	target->rules.value_limit_bytes = scrape->label_value_length_limit;
-}
-
 static struct target *new_target(struct pool *pool, const struct target_spec *spec, uint64_t hash)
 {
 	struct target *target = collect_target_new(pool->collect, &spec->labels);
-	target->config = prometheus_ref(pool->config);
-	target->scrape = pool->scrape;
 	target->all = collect_own_labels(&spec->all);
 	target->discovered = collect_own_labels(&spec->discovered);
 	target->url = heap_copy(spec->url, strlen(spec->url));
 	target->interval = spec->interval;
 	target->timeout = spec->timeout;
-	fill_rules(target);
+	collect_target_configure(target, pool->config, pool->scrape);
 	/* runs are spread over the interval, at the same places after each start; a few share a
 	 * place, for waking up costs more than a page */
 	uint64_t interval = (uint64_t)spec->interval.ms;
@@ -225,23 +211,18 @@ static struct pool *take_pool(struct pool **list, const char *job_name)
 	return NULL;
 }
 
-/* Its targets that may go on come over; what is under way keeps the old configuration alive. */
+/* Its targets that may go on come over, those that run too: were they to end, `up` would end with
+ * them, and an alert about it. */
 static void adopt_targets(struct cx *cx, struct pool *pool, struct pool *former)
 {
 	for (struct target *t = former->targets, *next; t != NULL; t = next) {
 		next = t->next;
-		if (t->running || !same_series(former->scrape, pool->scrape)) {
+		if (!same_series(former->scrape, pool->scrape)) {
 			collect_target_retire(cx, t);
 			continue;
 		}
-		if (t->call != NULL)
-			http_repeat_free(&t->call);
-		struct prometheus *old = t->config;
-		t->config = prometheus_ref(pool->config);
-		t->scrape = pool->scrape;
 		t->forced_error = NULL;
-		fill_rules(t);
-		prometheus_unref(&old);
+		collect_target_configure(t, pool->config, pool->scrape);
 		t->next = pool->targets;
 		pool->targets = t;
 	}

@@ -50,6 +50,41 @@ struct target *collect_target_new(struct collect *collect, const struct labels *
 	return target;
 }
 
+static void fill_rules(struct target *target)
+{
+	const struct prometheus_scrape *scrape = target->scrape;
+	target->rules.honor_labels = scrape->honor_labels;
+	target->rules.honor_timestamps = scrape->honor_timestamps;
+	target->rules.relabels = scrape->metric_relabels.n > 0 ? &scrape->metric_relabels : NULL;
+	target->rules.sample_limit = scrape->sample_limit;
+	target->rules.label_limit = scrape->label_limit;
+	target->rules.name_limit_bytes = scrape->label_name_length_limit;
+	target->rules.value_limit_bytes = scrape->label_value_length_limit;
+}
+
+static void use_next(struct target *target)
+{
+	if (target->call != NULL)
+		http_repeat_free(&target->call);
+	if (target->config != NULL)
+		prometheus_unref(&target->config);
+	target->config = target->next_config;
+	target->scrape = target->next_scrape;
+	target->next_config = NULL;
+	fill_rules(target);
+}
+
+void collect_target_configure(struct target *target, struct prometheus *config,
+			      const struct prometheus_scrape *scrape)
+{
+	if (target->next_config != NULL)
+		prometheus_unref(&target->next_config);
+	target->next_config = prometheus_ref(config);
+	target->next_scrape = scrape;
+	if (!target->running)
+		use_next(target);
+}
+
 static void free_labels(struct labels *labels)
 {
 	free((void *)(uintptr_t)labels->v);
@@ -79,6 +114,8 @@ void collect_target_free(struct target *target)
 		plan_unref(&target->plan);
 	if (target->config != NULL)
 		prometheus_unref(&target->config);
+	if (target->next_config != NULL)
+		prometheus_unref(&target->next_config);
 	free(target);
 }
 
@@ -106,8 +143,11 @@ static void finished(struct cx *cx, struct target *target)
 		http_repeat_empty(target->call);
 	if (target->unpacked.capacity > KEPT_BODY_BYTES)
 		buf_release(&target->unpacked);
-	if (!target->leaving)
+	if (!target->leaving) {
+		if (target->next_config != NULL)
+			use_next(target);
 		return;
+	}
 	target->collect->leaving--;
 	end_series(cx, target);
 	collect_target_free(target);

@@ -21,6 +21,8 @@ struct target {
 	const struct collect_job *job;
 	struct prometheus *config; /* keeps `scrape` alive */
 	const struct prometheus_scrape *scrape;
+	struct prometheus *next_config; /* from the end of the run under way on; NULL: none */
+	const struct prometheus_scrape *next_scrape;
 	struct labels all, discovered; /* own; with the labels that begin with "__" */
 	char *url;                     /* own; NULL: not scraped by HTTP */
 	struct dur interval, timeout;
@@ -72,6 +74,9 @@ struct collect {
 
 /* `labels` are the target's own, sorted; copied. The timer is not armed. */
 struct target *collect_target_new(struct collect *collect, const struct labels *labels);
+/* Another configuration, that keeps `scrape` alive: at once, or when the run under way ends. */
+void collect_target_configure(struct target *target, struct prometheus *config,
+			      const struct prometheus_scrape *scrape);
 /* Arms the timer: `phase` spreads the targets over the interval. */
 void collect_target_arm(struct target *target, uint64_t phase);
 /* Its series end; freed at once, or by whoever completes its run. */

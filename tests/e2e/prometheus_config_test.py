@@ -161,6 +161,37 @@ def test_a_bad_configuration_changes_nothing():
             assert "job_name: k" in backline.get("/api/v1/status/config")["data"]["yaml"]
 
 
+def test_a_reload_does_not_end_the_series_of_a_target_that_is_slow():
+    came, goes_on, slow = threading.Event(), threading.Event(), {"now": False}
+
+    def answer(_handler):
+        if slow["now"]:
+            slow["now"] = False
+            came.set()
+            goes_on.wait(10)
+        return 200, {"Content-Type": "text/plain"}, b"a 1\n"
+
+    with scratch() as where, Server(answer) as one:
+        config = "global: {scrape_interval: %s, scrape_timeout: %s}\nscrape_configs:\n" \
+                 "- {job_name: j, static_configs: [{targets: ['%s']}]}\n"
+        with Prometheus(where, config % ("3s", "3s", one.address)) as backline:
+            def values(metric):
+                found = backline.query(metric + "[5m]")
+                return [float(value) for _, value in found[0]["values"]] if found else []
+
+            wait_until(lambda: values("up"), "the first scrape")
+            slow["now"] = True
+            assert came.wait(10)
+            had = len(values("up"))
+            for _ in range(2):
+                assert request(backline.base + "/-/reload", b"", "POST") == (200, "")
+            goes_on.set()
+            wait_until(lambda: len(values("up")) >= had + 2, "two more scrapes", 20)
+            # were it another target, its series would have ended and begun anew
+            assert sum(value > 0 for value in values("scrape_series_added")) == 1, values("scrape_series_added")
+            assert set(values("up")) == {1}
+
+
 def test_a_secret_in_a_file_is_read_for_each_scrape():
     accepted = {"secret": "one"}
 
