@@ -433,6 +433,20 @@ const char *tsdb_doubt(const struct tsdb *tsdb)
 	return tsdb->doubt[0] == '\0' ? NULL : tsdb->doubt;
 }
 
+/* A clock that is far ahead of all that is kept may be wrong from the start: it is trusted later,
+ * as one that is set forward. */
+static void note_trusted_time(struct cx *cx, struct tsdb *tsdb)
+{
+	int64_t newest_ms = tsdb->head.newest_ms;
+	for (size_t i = 0; i < tsdb->blocks.n; i++)
+		if (tsdb->blocks.v[i]->footer.max_ms > newest_ms)
+			newest_ms = tsdb->blocks.v[i]->footer.max_ms;
+	tsdb->trusted = cx_wall(cx);
+	tsdb->trusted_at = cx_mono(cx);
+	if (newest_ms > 0 && newest_ms < tsdb->trusted.ms)
+		tsdb->trusted.ms = newest_ms;
+}
+
 enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb **out)
 {
 	struct tsdb *tsdb = make(options);
@@ -443,8 +457,7 @@ enum rc tsdb_open(struct cx *cx, const struct tsdb_options *options, struct tsdb
 		return rc;
 	}
 	note_doubt(tsdb);
-	tsdb->trusted = cx_wall(cx);
-	tsdb->trusted_at = cx_mono(cx);
+	note_trusted_time(cx, tsdb);
 	if (options->loop != NULL)
 		loop_timer_after(options->loop, &tsdb->sync_timer, sync_pause(tsdb));
 	*out = tsdb;

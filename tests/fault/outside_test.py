@@ -346,7 +346,7 @@ def test_the_log_cannot_be_written():
         b.start()
         assert value_of(b, "sum(count_over_time(m[15m]))") == 50 * 600 and one(b, "refused", NOW_MS) == 1
         b.stop()
-        row("a write to the log fails (ENOSPC)", "the batch is refused whole with 507, and taken when it comes again")
+        row("a write to the log fails (ENOSPC)", "the batch is refused whole with 503, and taken when it comes again")
 
 
 # ---- floods ----

@@ -545,6 +545,29 @@ static void a_sample_from_before_time_drops_nothing(void **state)
 	tsdb_close(&tsdb);
 }
 
+static void a_start_with_the_clock_ahead_drops_nothing(void **state)
+{
+	(void)state;
+	struct clock clock;
+	struct loop *loop;
+	clock_virtual_init(&clock, (struct wall){1000000000});
+	cx.clock = &clock;
+	assert_int_equal(loop_open(&cx, &clock, &loop), RC_OK);
+	struct tsdb_options options = {.loop = loop};
+	struct tsdb *tsdb = open_store(options);
+	assert_int_equal(put(tsdb, "a", "x", 1000000000, 1), RC_OK);
+	assert_int_equal(tsdb_flush(&cx, tsdb), RC_OK);
+	tsdb_close(&tsdb);
+	clock_virtual_jump_wall(&clock, (struct dur){365LL * 86400000});
+	tsdb = open_store(options);
+	assert_int_equal(put(tsdb, "b", "x", clock_wall(&clock).ms, 1), RC_OK);
+	assert_int_equal(tsdb_compact(&cx, tsdb), RC_OK);
+	assert_int_equal(get(tsdb, "a").n, 1);
+	tsdb_close(&tsdb);
+	loop_close(&loop);
+	cx.clock = clock_real();
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -567,6 +590,7 @@ int main(void)
 		CASE(labels_the_log_could_not_read_back_are_refused),
 		CASE(a_repair_that_fails_leaves_what_there_was),
 		CASE(a_sample_from_before_time_drops_nothing),
+		CASE(a_start_with_the_clock_ahead_drops_nothing),
 	};
 	return cmocka_run_group_tests_name("tsdb", tests, NULL, NULL);
 }
