@@ -133,12 +133,18 @@ static void taken(struct shard_sender *shard)
 	writer_finish(shard);
 }
 
+/* The status counts, also of one who says more than is read. */
+static bool has_status(const struct http_answer *answer)
+{
+	return answer->rc == RC_OK || (answer->rc == RC_TOO_LARGE && answer->status >= 200);
+}
+
 /* "server returned HTTP status 400: out of order sample": the first line of what it said. */
 static void describe(const struct http_answer *answer, char out[REASON_BYTES])
 {
 	struct str line = answer->body;
 	size_t n = 0;
-	if (answer->rc != RC_OK) {
+	if (!has_status(answer)) {
 		snprintf(out, REASON_BYTES, "%.150s", answer->error);
 		return;
 	}
@@ -161,12 +167,12 @@ static void judge(struct cx *cx, struct shard_sender *shard, const struct http_a
 {
 	const struct writer *writer = shard->writer;
 	const struct remote_request *request = shard->waiting.first;
-	int64_t after_ms = answer->rc == RC_OK ? retry_after_ms(answer) : 0;
+	int64_t after_ms = has_status(answer) ? retry_after_ms(answer) : 0;
 	char reason[REASON_BYTES];
 	describe(answer, reason);
-	if (answer->rc == RC_OK && answer->status / 100 == 2)
+	if (has_status(answer) && answer->status / 100 == 2)
 		taken(shard);
-	else if (answer->rc != RC_OK || answer->status / 100 == 5 ||
+	else if (!has_status(answer) || answer->status / 100 == 5 ||
 		 (answer->status == 429 &&
 		  (writer->config->queue.retry_on_http_429 || after_ms > 0)))
 		try_later(shard, after_ms, reason);
@@ -182,7 +188,7 @@ static void answered(const struct http_answer *answer, void *context)
 	struct arena arena;
 	struct cx cx;
 	shard->is_calling = false;
-	shard->waiting.first->may_have_arrived |= answer->rc != RC_OK || answer->repeated;
+	shard->waiting.first->may_have_arrived |= !has_status(answer) || answer->repeated;
 	writer->busy_ns += clock_mono(loop_clock(writer->options.loop)).ns - shard->call_began.ns;
 	if (answer->rc == RC_CANCELLED)
 		return; /* the client closes; the request stands in the queue */

@@ -316,9 +316,9 @@ def test_a_reload_adds_and_removes_receivers_while_samples_flow():
 
 
 class Asked:
-    """Notes the headers of what reaches it, takes everything."""
+    """Notes the headers of what reaches it, takes everything, or answers as it is told."""
 
-    def __init__(self):
+    def __init__(self, status=204, body=b""):
         asked = self
         self.headers = []
 
@@ -331,8 +331,11 @@ class Asked:
             def do_POST(self):
                 self.rfile.read(int(self.headers["Content-Length"]))
                 asked.headers.append(dict(self.headers))
-                self.send_response(204)
+                self.send_response(status)
+                if status != 204:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                self.wfile.write(body)
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.base = "http://127.0.0.1:%d" % self.server.server_port
@@ -344,6 +347,16 @@ class Asked:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+
+def test_a_refusal_in_many_words_is_one():
+    with scratch() as where, Asked(400, b"no" * 100000) as asked:
+        b = started(where, remote(asked.base))
+        push(b, {(("__name__", "m"),): [(int(time.time() * 1000), 1.0)]})
+        wait_until(lambda: sum(metrics(b, "prometheus_remote_storage_samples_failed_total").values()) >= 1,
+                   "what is refused is dropped, not tried again")
+        assert sum(metrics(b, "prometheus_remote_storage_samples_retried_total").values()) == 0
+        b.stop()
 
 
 def test_the_site_file_names_remotes_beside_a_prometheus_yml():
