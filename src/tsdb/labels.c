@@ -102,12 +102,19 @@ static void of_all(struct texts *texts, struct tsdb *tsdb, const struct str *nam
 		   int64_t to_ms)
 {
 	struct head *head = &tsdb->head;
+	VEC(struct block *) blocks = {0};
+	/* a commit that waits for the list must not wait for all that stands in them */
 	pthread_mutex_lock(&tsdb->blocks_lock);
 	for (size_t i = 0; i < tsdb->blocks.n; i++)
 		if (tsdb->blocks.v[i]->footer.max_ms >= from_ms &&
 		    tsdb->blocks.v[i]->footer.min_ms <= to_ms)
-			of_block(texts, tsdb->blocks.v[i], name);
+			*vec_heap_add(&blocks) = tsdb_block_ref(tsdb->blocks.v[i]);
 	pthread_mutex_unlock(&tsdb->blocks_lock);
+	for (size_t i = 0; i < blocks.n; i++) {
+		of_block(texts, blocks.v[i], name);
+		tsdb_block_unref(&blocks.v[i]);
+	}
+	vec_heap_release(&blocks);
 	int64_t newest_ms = __atomic_load_n(&head->max_ms, __ATOMIC_RELAXED);
 	if (newest_ms < from_ms || __atomic_load_n(&head->min_ms, __ATOMIC_RELAXED) > to_ms)
 		return;

@@ -52,6 +52,8 @@ enum head_verdict tsdb_head_judge(const struct head *head, const struct head_ser
 	int64_t horizon_ms = series->newest_ms < now_ms ? series->newest_ms : now_ms;
 	if (t_ms > series->newest_ms)
 		return HEAD_TAKEN;
+	if (t_ms == INT64_MIN) /* that is how none is said */
+		return HEAD_OUT_OF_ORDER;
 	if (t_ms == series->newest_ms)
 		return compare(series->newest, value);
 	if (t_ms < horizon_ms &&

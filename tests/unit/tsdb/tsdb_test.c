@@ -539,6 +539,7 @@ static void a_sample_from_before_time_drops_nothing(void **state)
 	assert_int_equal(tsdb_flush(&cx, tsdb), RC_OK);
 	tsdb_close(&tsdb);
 	tsdb = open_store((struct tsdb_options){0});
+	assert_int_equal(put(tsdb, "b", "x", INT64_MIN, 0), RC_CONFLICT);
 	assert_int_equal(put(tsdb, "b", "x", INT64_MIN + 1, 1), RC_OK);
 	assert_int_equal(tsdb_compact(&cx, tsdb), RC_OK);
 	assert_int_equal(get(tsdb, "a").n, 1);
