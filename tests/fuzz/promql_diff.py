@@ -365,7 +365,9 @@ def by_chance(query, instant, why, answers):
         return steps or re.search(r"histogram_quantile|\b(sort|sort_desc)\b", query)
     if why == "value" and re.search(r"quantile(_over_time)?\(.*\bodd\b", query):
         return all_zeros_apart(answers)
-    if why == "labels" and steps and re.search(r"count_values\s*by\s*\(([^,)]*,){2}[^,)]*\)", query):
+    if not instant and re.search(r"\b(sum|avg|stddev|stdvar)\b", query) and re.search(r"\bodd\b|count_values", query):
+        return why in ("labels", "value")  # the order of a sum over what was reckoned: 1e300 - 1e300 + 1
+    if steps and re.search(r"count_values\s*by\s*\(([^,)]*,){2}[^,)]*\)", query):
         return True  # the third label is lost from the second step on: a list is shared by mistake
     if steps and re.search(r"(predict_linear|quantile_over_time|holt_winters)\(.*\] @", query):
         return True  # in 2.42 a window with an @ moves with the steps when the other arguments do: a mistake
