@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "alert/alert.h"
+#include "app/alert_flow.h"
 #include "app/clock_guard.h"
 #include "app/command.h"
 #include "app/conditions.h"
@@ -55,8 +56,7 @@ struct app {
 	struct tsdb *tsdb;
 	struct http_client *client;
 	struct collect *collect;
-	struct notify *notify;
-	struct route *route;
+	struct alert_flow flow;
 	struct duties *duties;
 	struct heartbeats *heartbeats;
 	struct app_rota rota;
@@ -89,41 +89,6 @@ static void record(struct app *app, const char *kind, const char *subject, const
 	if (ledger_append(&cx, app->ledger, &entry, NULL, NULL) != RC_OK)
 		log_failure(&cx, "an entry of the journal is lost");
 	arena_release(&arena);
-}
-
-/* The alert's journal entry is alert/'s; here people are told. */
-static void alert_changed(void *context, const struct alert *alert, bool is_news)
-{
-	struct app *app = context;
-	struct route_alert taken = {.rule_id = alert->rule_id,
-				    .labels = alert->labels,
-				    .annotations = alert->annotations,
-				    .value = alert->value,
-				    .starts = alert->active_since};
-	if (is_news)
-		log_warn("an alert changed", F_STR("alert", alert->rule_id),
-			 F_TEXT("what", alert_state_name(alert->state)));
-	route_take(app->route, &taken, alert->state == ALERT_RESOLVED);
-}
-
-static void alert_routed(void *context, const struct route_alert *alert, struct str muted,
-			 bool resolved)
-{
-	struct app *app = context;
-	struct notify_event event = {.rule_id = alert->rule_id,
-				     .labels = alert->labels,
-				     .annotations = alert->annotations,
-				     .value = alert->value,
-				     .resolved = resolved,
-				     .since = alert->starts,
-				     .muted = muted};
-	notify_alert(app->notify, &event);
-}
-
-static void tell_firing(void *context, const struct alert *alert)
-{
-	if (alert->state == ALERT_FIRING)
-		alert_changed(context, alert, false);
 }
 
 /* A stop that a restart took up, as an alert, is over unless it is so still. */
@@ -240,7 +205,7 @@ static enum rc use_plan(struct cx *cx, struct app *app, const struct inputs *inp
 		plan_unref(&app->plan);
 	app->plan = plan;
 	promise_set_plan(app->promises, plan);
-	notify_set_plan(app->notify, plan);
+	notify_set_plan(app->flow.notify, plan);
 	duty_set_plan(app->duties, plan);
 	heartbeat_set_plan(app->heartbeats, plan);
 	oncall_set_plan(app->rota.oncalls, plan);
@@ -479,17 +444,19 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 					 .external_url = "http://127.0.0.1:7080",
 					 .tried = app_self_watch_tried,
 					 .context = &app->self_watch};
-	TRY(notify_open(cx, &telling, &app->notify));
-	struct route_options routing = {
-		.loop = app->loop, .ledger = app->ledger, .told = alert_routed, .context = app};
-	TRY(route_open(cx, &routing, &app->route));
+	TRY(notify_open(cx, &telling, &app->flow.notify));
+	struct route_options routing = {.loop = app->loop,
+					.ledger = app->ledger,
+					.told = alert_flow_routed,
+					.context = &app->flow};
+	TRY(route_open(cx, &routing, &app->flow.route));
 	struct tsdb_stats stored;
 	tsdb_stats(app->tsdb, &stored);
 	struct alert_options alerting = {.clock = app->clock,
 					 .ledger = app->ledger,
 					 .alive_until = {stored.newest_ms},
-					 .changed = alert_changed,
-					 .context = app};
+					 .changed = alert_flow_changed,
+					 .context = &app->flow};
 	TRY(alert_open(cx, &alerting, &app->alerts));
 	app->conditions = (struct conditions){app->alerts, app->clock};
 	app->self_watch.conditions = &app->conditions;
@@ -508,7 +475,7 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 	struct promise_options judging = {.loop = app->loop,
 					  .source = promql_source_of(app->tsdb, app->loop),
 					  .collect = app->collect,
-					  .notify = app->notify,
+					  .notify = app->flow.notify,
 					  .duties = app->duties,
 					  .ledger = app->ledger};
 	return promise_open(cx, &judging, &app->promises);
@@ -556,8 +523,8 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				      .ledger = app->ledger,
 				      .alerts = app->alerts,
 				      .rules = app->rules,
-				      .route = app->route,
-				      .notify = app->notify,
+				      .route = app->flow.route,
+				      .notify = app->flow.notify,
 				      .duties = app->duties,
 				      .heartbeats = app->heartbeats,
 				      .oncalls = app->rota.oncalls,
@@ -576,7 +543,7 @@ static enum rc open_web(struct cx *cx, struct app *app)
 				 : cx_printf(cx, "%s/first/%s\n", url, token == NULL ? "" : token);
 	if (link == NULL)
 		return RC_LIMIT;
-	notify_set_external_url(app->notify, url);
+	notify_set_external_url(app->flow.notify, url);
 	printf("Backline watches '%s' at %s/\n", app->plan->site_name, url);
 	if (token != NULL && isatty(STDOUT_FILENO)) {
 		printf("Become the administrator within an hour: %s", link);
@@ -638,7 +605,7 @@ static enum rc watch_itself(struct cx *cx, struct app *app)
 	self->loop = app->loop;
 	self->ledger = app->ledger;
 	self->rules = app->rules;
-	self->notify = app->notify;
+	self->notify = app->flow.notify;
 	self->remote = app->remote;
 	TRY(app_self_watch_start(cx, self));
 	heartbeat_set_pulse(app->heartbeats, self->pulse);
@@ -650,7 +617,7 @@ static enum rc open_parts(struct cx *cx, struct app *app, struct inputs *inputs)
 	app->plan = plan_ref(inputs->plan);
 	TRY(open_clock(cx, app));
 	TRY(open_store(cx, app, inputs));
-	app->rota.notify = app->notify;
+	app->rota.notify = app->flow.notify;
 	app->rota.alerts = app->alerts;
 	TRY(use_plan(cx, app, inputs));
 	if (inputs->prometheus != NULL)
@@ -660,8 +627,8 @@ static enum rc open_parts(struct cx *cx, struct app *app, struct inputs *inputs)
 	app_clock_guard_start(&app->clock_guard, app->loop, app->ledger);
 	tell_store_state(app);
 	TRY(watch_itself(cx, app));
-	alert_each(app->alerts, tell_firing, app);
-	notify_resume(app->notify);
+	alert_flow_take_up(&app->flow, app->alerts);
+	notify_resume(app->flow.notify);
 	return open_watches(cx, app);
 }
 
@@ -699,8 +666,8 @@ static void close_all(struct app *app)
 	app_self_watch_stop(&app->self_watch);
 	if (app->web != NULL)
 		web_close(&app->web);
-	if (app->notify != NULL)
-		notify_stop(app->notify); /* before the client: others still tell it */
+	if (app->flow.notify != NULL)
+		notify_stop(app->flow.notify); /* before the client: others still tell it */
 	if (app->remote != NULL)
 		remote_stop(app->remote);
 	if (app->client != NULL)
@@ -713,10 +680,10 @@ static void close_all(struct app *app)
 		duty_close(&app->duties);
 	if (app->alerts != NULL)
 		alert_close(&app->alerts);
-	if (app->route != NULL)
-		route_close(&app->route);
-	if (app->notify != NULL)
-		notify_close(&app->notify);
+	if (app->flow.route != NULL)
+		route_close(&app->flow.route);
+	if (app->flow.notify != NULL)
+		notify_close(&app->flow.notify);
 	app_rota_close(&app->rota);
 	if (app->promises != NULL)
 		promise_close(&app->promises);

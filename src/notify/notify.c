@@ -469,6 +469,31 @@ static void call_off_over(struct cx *cx, void *context)
 	notify_save(cx, page, NULL, NULL, NULL);
 }
 
+void notify_keep(struct notify *notify,
+		 bool (*keeps)(void *context, struct cx *cx, const struct notify_event *event),
+		 void *context)
+{
+	for (size_t i = 0; i < notify->pages.n; i++) {
+		struct page *page = notify->pages.v[i];
+		for (size_t a = 0; a < page->alerts.n; a++) {
+			struct page_alert *alert = page->alerts.v[a];
+			struct notify_event event = {.rule_id = alert->rule_id,
+						     .labels = alert->labels,
+						     .annotations = alert->annotations,
+						     .value = alert->value,
+						     .since = alert->since};
+			struct arena arena;
+			struct cx cx;
+			if (!alert->firing || alert->told)
+				continue;
+			arena_init(&arena, NOTIFY_WORK_BUDGET_BYTES);
+			cx_init(&cx, &arena, loop_clock(notify->options.loop));
+			alert->told = keeps(context, &cx, &event);
+			arena_release(&arena);
+		}
+	}
+}
+
 void notify_resume(struct notify *notify)
 {
 	notify->resumed = true;

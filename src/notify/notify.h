@@ -69,6 +69,12 @@ enum rc notify_open(struct cx *cx, const struct notify_options *options,
 void notify_set_plan(struct notify *notify, struct plan *plan);
 /* What listens where is known only once the server is open. */
 void notify_set_external_url(struct notify *notify, const char *url);
+/* Of the alerts that fire by what the ledger holds, those that nobody told again: where `keeps`
+ * answers true, it is told on its own when it is over, and notify_resume() does not call it off.
+ * Once, before that. */
+void notify_keep(struct notify *notify,
+		 bool (*keeps)(void *context, struct cx *cx, const struct notify_event *event),
+		 void *context);
 /* After every alert that fires was told: alerts of pages that were not are over; deliveries that
  * were under way are sent again. Once, at start. */
 void notify_resume(struct notify *notify);

@@ -271,7 +271,7 @@ enum rc route_post(struct cx *cx, struct route *route, const struct route_alert 
 		alert.ends.ms = now.ms + ROUTE_RESOLVE_TIMEOUT_MS;
 	TRY(check(cx, &alert));
 	alert.fingerprint = fingerprint(&alert.labels);
-	char *rule = cx_printf(cx, "external/" STR_FMT,
+	char *rule = cx_printf(cx, STR_FMT STR_FMT, STR_ARG(ROUTE_POSTED),
 			       STR_ARG(labels_get(&alert.labels, STR("alertname"))));
 	if (rule == NULL)
 		return RC_LIMIT;

@@ -19,10 +19,13 @@
 #define ROUTE_TEXT_LIMIT_BYTES 4096
 #define ROUTE_RESOLVE_TIMEOUT_MS 300000
 
+/* How the rule ids of alerts begin that others post. */
+#define ROUTE_POSTED STR("external/")
+
 struct route;
 
 struct route_alert {
-	struct str rule_id; /* "external/NAME" of those that others post */
+	struct str rule_id; /* ROUTE_POSTED and the name, of those that others post */
 	struct labels labels, annotations;
 	struct str generator_url;
 	struct wall starts, ends, updated;

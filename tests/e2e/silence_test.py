@@ -114,6 +114,23 @@ def test_a_restart_keeps_silences():
         assert "planned" in entries[1]["summary"] and "ann" in entries[1]["summary"], entries
 
 
+def test_a_restart_ends_no_alert_of_others_before_its_time():
+    with scratch() as where, Backline(where, clock=True) as b:
+        post_alert(b, "Posted")
+        page = wait_until(lambda: pages(b, "Posted"), "the alert opens a page")[0]["id"]
+        wait_until(lambda: b.get("/api/ops/v1/journal?kind=page")["data"]["entries"], "it is on the journal")
+        b.kill()
+        b.start()
+        post_alert(b, "Other")
+        wait_until(lambda: pages(b, "Other"), "the next one opens a page")
+        assert [(p["id"], p["state"]) for p in pages(b, "Posted")] == [(page, "open")], pages(b, "Posted")
+        assert alert(b, "Posted")[0]["status"]["state"] == "active"
+        post_alert(b, "Posted")  # its sender is still there: the same page
+        b.advance(290)
+        assert [(p["id"], p["state"]) for p in pages(b, "Posted")] == [(page, "open")], pages(b, "Posted")
+        turned(b, 20, lambda: pages(b, "Posted")[0]["state"] == "resolved", "nobody sends it any more: it is over")
+
+
 def test_a_silence_is_refused_without_an_end_a_reason_or_an_aim():
     with scratch() as where, Backline(where) as b:
         for words, said in [(["a=b", "--reason", "x"], "has an end"), (["a=b", "--for", "1h"], "says why"),
