@@ -244,21 +244,26 @@ int app_duty_list(struct invocation *invocation)
 			   "no duties: the manual has no recurring tasks");
 }
 
-/* Posts {names[i]: values[i]} and says `told`. */
-static int post_texts(struct invocation *invocation, const char *path, const char *const *names,
-		      const char *const *values, size_t count, struct str told)
+enum rc client_post(struct invocation *invocation, const char *path, const char *const *names,
+		    const char *const *values, size_t count, cJSON **out)
 {
 	struct buf body = BUF_INIT;
 	struct json json;
-	cJSON *answer;
 	json_init(&json, &body);
 	json_object(&json);
 	for (size_t i = 0; i < count; i++)
 		json_put_text(&json, names[i], values[i]);
 	json_end_object(&json);
-	enum rc rc = client_call(invocation, "POST", path, buf_str(&body), &answer);
+	enum rc rc = client_call(invocation, "POST", path, buf_str(&body), out);
 	buf_release(&body);
-	if (rc != RC_OK)
+	return rc;
+}
+
+static int post_texts(struct invocation *invocation, const char *path, const char *const *names,
+		      const char *const *values, size_t count, struct str told)
+{
+	cJSON *answer;
+	if (client_post(invocation, path, names, values, count, &answer) != RC_OK)
 		return invocation_failed(invocation);
 	cJSON_Delete(answer);
 	return invocation_print(told);

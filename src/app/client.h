@@ -11,6 +11,9 @@
  * told with its own words. A body is sent as JSON. */
 enum rc client_call(struct invocation *invocation, const char *method, const char *path,
 		    struct str body, cJSON **out) NODISCARD;
+/* POSTs an object of texts; those that are NULL are null in it. */
+enum rc client_post(struct invocation *invocation, const char *path, const char *const *names,
+		    const char *const *values, size_t count, cJSON **out) NODISCARD;
 int client_print_json(const cJSON *value);
 /* The rows of an answer stand in "data", or the answer is the array itself. */
 const cJSON *client_rows(const cJSON *answer, const char *key);

@@ -214,7 +214,9 @@ const struct command app_commands[] = {
 		.details =
 			"The live engine runs under a clock of its own, which jumps to what is due "
 			"next; nothing\nis sent and nothing is kept. --at takes 'sun 02:30' (the "
-			"next one), '2026-10-25 02:30'\n(by the clocks of the site) or RFC 3339.",
+			"next one), '2026-10-25 02:30'\n(by the clocks of the site) or RFC 3339.\n"
+			"It goes by the two files alone: overrides, silences and windows are not "
+			"in it.",
 		.options = {{"manual", "FILE", "the operations manual (Markdown)"},
 			    {"site", "FILE", "where things are (YAML)"},
 			    {"alert", "NAME", "a threshold of the manual, or any name"},

@@ -1,6 +1,5 @@
 /* The verbs of who is on call: now, over a range, overrides, calendars. */
 #include "app/client.h"
-#include "base/json.h"
 
 /* "&NAME=VALUE" for an option that was given. */
 static void put_query(struct invocation *invocation, struct buf *path, const char *option,
@@ -63,18 +62,8 @@ int app_oncall_override_list(struct invocation *invocation)
 static int post_for(struct invocation *invocation, const char *path, const char *const *names,
 		    const char *const *values, size_t count, const char *field)
 {
-	struct buf body = BUF_INIT;
-	struct json json;
 	cJSON *answer;
-	json_init(&json, &body);
-	json_object(&json);
-	for (size_t i = 0; i < count; i++)
-		if (values[i] != NULL)
-			json_put_text(&json, names[i], values[i]);
-	json_end_object(&json);
-	enum rc rc = client_call(invocation, "POST", path, buf_str(&body), &answer);
-	buf_release(&body);
-	if (rc != RC_OK)
+	if (client_post(invocation, path, names, values, count, &answer) != RC_OK)
 		return invocation_failed(invocation);
 	const cJSON *data = client_rows(answer, NULL);
 	const cJSON *value = cJSON_GetObjectItemCaseSensitive(data, field);

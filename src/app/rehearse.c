@@ -111,7 +111,7 @@ static void put_text(struct buf *out, const struct rehearse_options *options,
 	}
 	units_format_duration_people(options->within, after);
 	if (!result->answered)
-		buf_printf(out, "After %s nobody has answered.\n", after);
+		buf_printf(out, "After %s nobody has it.\n", after);
 }
 
 static void put_row(struct json *json, const struct rehearse_options *options,

@@ -302,7 +302,7 @@ enum rc notify_channels_send(struct cx *cx, struct notify_channels *channels,
 	case CHANNEL_SMS:
 	case CHANNEL_CALL:
 	case CHANNEL_TELEGRAM:
-		break; /* NEEDSWORK(#2): Twilio and Telegram */
+		break; /* NEEDSWORK(#4): Twilio and Telegram */
 	}
 	return cx_fail(cx, RC_UNSUPPORTED, "could not send by '%s': no such channel yet",
 		       channel_kind_name(message->kind));
