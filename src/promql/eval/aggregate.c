@@ -166,6 +166,7 @@ static enum rc fold_all(struct cx *cx, struct grouping *g)
 			fold(g, group, i, columns[i - from]);
 		}
 	}
+	promql_stream_rest(stream);
 	return RC_OK;
 }
 

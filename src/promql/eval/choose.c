@@ -1,6 +1,7 @@
 /* Aggregations that must see the elements: topk, bottomk, quantile, count_values. */
 #include "base/double.h"
 #include "promql/eval/groups.h"
+#include "promql/parse/runes.h"
 
 /* ---- topk: a heap for each step, the least of the best on top, as Prometheus keeps it, so that
  * equal values stay or go as they do there ---- */
@@ -289,6 +290,16 @@ static enum rc count_row(struct cx *cx, struct counting *c, const struct row *ro
 	return RC_OK;
 }
 
+static enum rc bad_label(struct cx *cx, struct str label)
+{
+	struct buf text = BUF_INIT;
+	buf_puts(&text, "invalid label name ");
+	promql_put_quoted(&text, label, SIZE_MAX);
+	enum rc rc = cx_fail(cx, RC_INVALID, "%s", text.data);
+	buf_release(&text);
+	return rc;
+}
+
 enum rc promql_count_values(struct cx *cx, struct evaluation *e, const struct promql_expr *node,
 			    struct grid grid, struct rows *out)
 {
@@ -300,8 +311,7 @@ enum rc promql_count_values(struct cx *cx, struct evaluation *e, const struct pr
 	if (names == NULL || c.keys == NULL)
 		return RC_LIMIT;
 	if (grid.steps > 0 && !labels_name_valid(c.label))
-		return cx_fail(cx, RC_INVALID, "invalid label name \"" STR_FMT "\"",
-			       STR_ARG(c.label));
+		return bad_label(cx, c.label);
 	if (node->grouping_count > 0)
 		memcpy(names, node->grouping, node->grouping_count * sizeof(*names));
 	names[node->grouping_count] = c.label;

@@ -56,6 +56,21 @@ struct promql_source promql_source_of(struct tsdb *tsdb, struct loop *loop)
 
 /* ---- what all nodes use ---- */
 
+enum rc promql_take_heap(struct cx *cx, struct evaluation *e, size_t bytes)
+{
+	size_t most = e->hands[0].cx->arena->budget_bytes / 2;
+	size_t held = __atomic_add_fetch(&e->heap_bytes, bytes, __ATOMIC_RELAXED);
+	if (held <= most)
+		return RC_OK;
+	promql_give_heap(e, bytes);
+	return cx_fail(cx, RC_LIMIT, "too many samples are read at once");
+}
+
+void promql_give_heap(struct evaluation *e, size_t bytes)
+{
+	__atomic_sub_fetch(&e->heap_bytes, bytes, __ATOMIC_RELAXED);
+}
+
 double *promql_column(struct cx *cx, size_t steps)
 {
 	double *column = NULL;

@@ -44,6 +44,7 @@ struct evaluation {
 	int64_t start_ms, end_ms; /* of the whole query, for @ start() and @ end() */
 	struct hand hands[LOOP_HANDS];
 	struct stream *streams; /* all that were opened, to be closed at the end */
+	size_t heap_bytes;      /* atomic: what all threads hold of what they read */
 	int subqueries;         /* that the node stands in: their samples count once, outside */
 };
 
@@ -61,6 +62,10 @@ const struct promql_expr *promql_unwrapped(const struct promql_expr *node); /* o
 /* When the first step of a selector or subquery looks: by its @ and offset. */
 int64_t promql_looks_at(const struct evaluation *e, const struct promql_expr *node,
 			struct grid grid);
+/* What is read and not kept stands on the heap, bounded beside the arena: by half as much.
+ * RC_LIMIT beyond; what was taken is given back. Any thread. */
+enum rc promql_take_heap(struct cx *cx, struct evaluation *e, size_t bytes) NODISCARD;
+void promql_give_heap(struct evaluation *e, size_t bytes);
 /* Not zeroed. */
 double *promql_column(struct cx *cx, size_t steps);
 /* A column without any value. */

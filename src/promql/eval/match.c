@@ -207,9 +207,11 @@ static enum rc result_labels(struct cx *cx, const struct match *m, const struct 
 	return node->return_bool ? promql_drop_name(cx, out, out) : RC_OK;
 }
 
+/* Series that replace each other make many pairs that never meet: they take no memory. */
 static enum rc add_pair(struct cx *cx, const struct match *m, const struct row *many,
 			const struct row *one, struct rows *out)
 {
+	struct arena_mark before = arena_mark(cx->arena);
 	bool swapped = m->node->group_right;
 	const double *left = swapped ? one->values : many->values;
 	const double *right = swapped ? many->values : one->values;
@@ -219,8 +221,10 @@ static enum rc add_pair(struct cx *cx, const struct match *m, const struct row *
 		return RC_LIMIT;
 	size_t present = promql_operate(m->node->op, m->node->return_bool, left, right, left,
 					column, m->grid.steps);
-	if (present == 0)
+	if (present == 0) {
+		arena_rewind(cx->arena, before);
 		return RC_OK;
+	}
 	TRY(result_labels(cx, m, &many->labels, &one->labels, &labels));
 	return promql_add_row(cx, out, &labels, column, present);
 }
@@ -249,12 +253,13 @@ static enum rc match_group(struct cx *cx, const struct match *m, const struct si
 {
 	bool grouped = m->node->group_left || m->node->group_right;
 	size_t first = out->n;
-	for (size_t i = many->first[group]; i != NO_ROW; i = many->next[i])
+	for (size_t i = many->first[group]; i != NO_ROW; i = many->next[i]) {
+		TRY(cx_in_time(cx));
 		for (size_t j = one->first[group]; j != NO_ROW; j = one->next[j])
 			TRY(add_pair(cx, m, &many->rows.v[i], &one->rows.v[j], out));
+	}
 	if (out->n - first < 2)
 		return RC_OK;
-	TRY(cx_in_time(cx));
 	if (!grouped)
 		TRY(check_unique(cx, out, first, m->grid.steps));
 	struct rows of_group = {.v = out->v + first, .n = out->n - first};

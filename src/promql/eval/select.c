@@ -9,6 +9,7 @@ struct reading {
 	struct tsdb_columns columns; /* of the store, or made from `inner` */
 	double *inner;               /* the column of a subquery's expression; on the heap */
 	struct range_scratch scratch;
+	size_t taken_bytes; /* of the evaluation's heap */
 };
 
 struct select_stream {
@@ -23,16 +24,44 @@ struct select_stream {
 	struct reading readings[LOOP_HANDS];
 };
 
+static void rest_select(struct stream *stream)
+{
+	struct select_stream *self = (struct select_stream *)stream;
+	for (int i = 0; i < LOOP_HANDS; i++) {
+		struct reading *reading = &self->readings[i];
+		tsdb_columns_release(&reading->columns);
+		promql_scratch_release(&reading->scratch);
+		free(reading->inner);
+		promql_give_heap(stream->e, reading->taken_bytes);
+		*reading = (struct reading){0};
+	}
+	if (self->inner != NULL)
+		promql_stream_rest(self->inner);
+}
+
 static void close_select(struct stream *stream)
 {
 	struct select_stream *self = (struct select_stream *)stream;
 	if (self->query != NULL)
 		stream->e->source->close(&self->query);
-	for (int i = 0; i < LOOP_HANDS; i++) {
-		tsdb_columns_release(&self->readings[i].columns);
-		promql_scratch_release(&self->readings[i].scratch);
-		free(self->readings[i].inner);
-	}
+	rest_select(stream);
+}
+
+/* What it has come to hold. A series is read before its size is known: one of them may be beyond
+ * the bound for a moment. */
+static enum rc take_heap(struct cx *cx, struct select_stream *self, struct reading *reading)
+{
+	const struct range_scratch *scratch = &reading->scratch;
+	size_t bytes = reading->columns.capacity * (sizeof(int64_t) + sizeof(double)) +
+		       scratch->index_capacity * sizeof(*scratch->indices) +
+		       scratch->value_capacity * sizeof(*scratch->values);
+	if (reading->inner != NULL)
+		bytes += self->inner->grid.steps * sizeof(*reading->inner);
+	if (bytes <= reading->taken_bytes)
+		return RC_OK;
+	TRY(promql_take_heap(cx, self->base.e, bytes - reading->taken_bytes));
+	reading->taken_bytes = bytes;
+	return RC_OK;
 }
 
 static bool names_metric(const struct promql_expr *selector)
@@ -82,6 +111,7 @@ static enum rc read_newest(struct cx *cx, struct stream *stream, unsigned hand, 
 	int64_t t_ms = self->looks_at_ms;
 	size_t upto = 0, found = 0; /* samples at or before t_ms */
 	TRY(stream->e->source->read(cx, self->query, index, samples));
+	TRY(take_heap(cx, self, &self->readings[hand]));
 	for (size_t k = 0; k < stream->grid.steps; k++, t_ms += self->moves_ms) {
 		while (upto < samples->n && samples->t_ms[upto] <= t_ms)
 			upto++;
@@ -107,6 +137,7 @@ static enum rc new_select(struct cx *cx, struct evaluation *e, const struct prom
 		return RC_LIMIT;
 	promql_stream_init(&(*out)->base, e, grid);
 	(*out)->base.close = close_select;
+	(*out)->base.rest = rest_select;
 	(*out)->looks_at_ms = promql_looks_at(e, looks, grid);
 	(*out)->counts = e->source->samples != NULL && e->subqueries == 0;
 	(*out)->moves_ms = looks->at == AT_NONE ? grid.step_ms : 0;
@@ -151,6 +182,10 @@ static enum rc read_inner(struct cx *cx, struct select_stream *self, struct read
 	struct tsdb_columns *columns = &reading->columns;
 	size_t present;
 	if (reading->inner == NULL) {
+		/* before it is there: of a subquery the size is known */
+		size_t bytes = grid.steps * (sizeof(int64_t) + 2 * sizeof(double));
+		TRY(promql_take_heap(cx, self->base.e, bytes));
+		reading->taken_bytes = bytes;
 		reading->inner = heap_alloc(grid.steps * sizeof(*reading->inner));
 		columns->t_ms = heap_alloc(grid.steps * sizeof(*columns->t_ms));
 		columns->values = heap_alloc(grid.steps * sizeof(*columns->values));
@@ -179,8 +214,9 @@ static enum rc read_windows(struct cx *cx, struct stream *stream, unsigned hand,
 				  reading->columns.n};
 	if (self->counts)
 		count_samples(self, promql_count_in_windows(&self->windows, &samples));
-	return self->call->function->over_range(cx, &self->windows, &samples, &reading->scratch,
-						out, present);
+	TRY(self->call->function->over_range(cx, &self->windows, &samples, &reading->scratch, out,
+					     present));
+	return take_heap(cx, self, reading);
 }
 
 static enum rc open_subquery(struct cx *cx, struct select_stream *self,

@@ -20,6 +20,12 @@ void promql_streams_close(struct evaluation *e)
 	e->streams = NULL;
 }
 
+void promql_stream_rest(struct stream *stream)
+{
+	if (stream->rest != NULL)
+		stream->rest(stream);
+}
+
 /* ---- reading ---- */
 
 struct batch {
@@ -104,6 +110,7 @@ enum rc promql_stream_rows(struct cx *cx, struct stream *stream, struct rows *ou
 			columns[i] = NULL;
 		}
 	}
+	promql_stream_rest(stream);
 	return stream->distinct ? RC_OK : promql_merge(cx, out, steps, stream->strict);
 }
 
@@ -251,6 +258,11 @@ static enum rc read_over(struct cx *cx, struct stream *stream, unsigned hand, si
 	return RC_OK;
 }
 
+static void rest_over(struct stream *stream)
+{
+	promql_stream_rest(((struct over_stream *)stream)->inner);
+}
+
 static enum rc open_over(struct cx *cx, struct evaluation *e, struct stream *inner,
 			 enum over_kind kind, struct grid grid, struct over_stream **out)
 {
@@ -266,6 +278,7 @@ static enum rc open_over(struct cx *cx, struct evaluation *e, struct stream *inn
 	self->inner = inner;
 	self->kind = kind;
 	self->base.read = read_over;
+	self->base.rest = rest_over;
 	self->base.count = inner->count;
 	self->base.labels = inner->labels;
 	self->base.distinct = inner->distinct;

@@ -20,6 +20,8 @@ struct stream {
 	bool strict;   /* equal labels are an error even when they are never at the same step */
 	enum rc (*read)(struct cx *cx, struct stream *stream, unsigned hand, size_t index,
 			double *out, size_t *present);
+	/* Gives back what threads hold to read with; it may be read again. NULL: nothing to do. */
+	void (*rest)(struct stream *stream);
 	void (*close)(struct stream *stream); /* NULL: nothing to do */
 };
 
@@ -30,6 +32,8 @@ enum rc promql_stream_open(struct cx *cx, struct evaluation *e, const struct pro
 bool promql_is_stream(const struct promql_expr *node);
 void promql_stream_init(struct stream *stream, struct evaluation *e, struct grid grid);
 void promql_streams_close(struct evaluation *e);
+/* All of it was read. */
+void promql_stream_rest(struct stream *stream);
 /* Rows [from, to) into columns[0...], by all hands. */
 enum rc promql_stream_read(struct cx *cx, struct stream *stream, size_t from, size_t to,
 			   double **columns, size_t *present) NODISCARD;

@@ -28,6 +28,18 @@ struct range_scratch {
 };
 void promql_scratch_release(struct range_scratch *scratch);
 
+/* One series may be hours of work: its windows are counted by their samples, and the clock is
+ * looked at after so many. RC_TIMEOUT past cx->deadline. */
+#define PROMQL_WORK_SAMPLES (1u << 20)
+static inline enum rc promql_work(struct cx *cx, size_t *work, size_t samples)
+{
+	*work += samples;
+	if (*work < PROMQL_WORK_SAMPLES)
+		return RC_OK;
+	*work = 0;
+	return cx_in_time(cx);
+}
+
 /* Of all steps together. */
 uint64_t promql_count_in_windows(const struct window_call *call, const struct samples *samples);
 

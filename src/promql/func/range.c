@@ -63,24 +63,26 @@ uint64_t promql_count_in_windows(const struct window_call *call, const struct sa
 }
 
 /* `of` is called for each window that has samples; false: it says nothing of it. */
-ALWAYS_INLINE size_t slide(const struct window_call *call, const struct samples *s, double *out,
-			   void *context,
-			   bool (*of)(const struct window_call *call, const struct samples *s,
-				      const struct window *w, void *context, double *out))
+ALWAYS_INLINE enum rc slide(struct cx *cx, const struct window_call *call, const struct samples *s,
+			    double *out, size_t *present, void *context,
+			    bool (*of)(const struct window_call *call, const struct samples *s,
+				       const struct window *w, void *context, double *out))
 {
 	struct window w = {0};
-	size_t present = 0;
+	size_t work = 0;
+	*present = 0;
 	for (size_t k = 0; k < call->grid.steps; k++) {
 		slide_to(call, s, k, &w);
 		double value;
+		TRY(promql_work(cx, &work, w.end - w.first));
 		if (w.end > w.first && of(call, s, &w, context, &value)) {
 			out[k] = value;
-			present++;
+			++*present;
 		} else {
 			out[k] = promql_no_value();
 		}
 	}
-	return present;
+	return RC_OK;
 }
 
 #define WINDOW(name)                                                                               \
@@ -94,9 +96,8 @@ ALWAYS_INLINE size_t slide(const struct window_call *call, const struct samples 
 #define SLIDES(name)                                                                               \
 	FUNCTION(name)                                                                             \
 	{                                                                                          \
-		(void)cx, (void)scratch;                                                           \
-		*present = slide(call, s, out, NULL, name##_of);                                   \
-		return RC_OK;                                                                      \
+		(void)scratch;                                                                     \
+		return slide(cx, call, s, out, present, NULL, name##_of);                          \
 	}
 
 /* ---- rates ---- */
@@ -194,29 +195,24 @@ static size_t find_resets(const struct samples *s, struct range_scratch *scratch
 FUNCTION(rate)
 {
 	struct rate state = {.counter = true, .range_s = seconds_of(call->range_ms)};
-	(void)cx;
 	state.reset_count = find_resets(s, scratch);
 	state.resets = scratch->indices;
-	*present = slide(call, s, out, &state, rate_of);
-	return RC_OK;
+	return slide(cx, call, s, out, present, &state, rate_of);
 }
 
 FUNCTION(increase)
 {
 	struct rate state = {.counter = true};
-	(void)cx;
 	state.reset_count = find_resets(s, scratch);
 	state.resets = scratch->indices;
-	*present = slide(call, s, out, &state, rate_of);
-	return RC_OK;
+	return slide(cx, call, s, out, present, &state, rate_of);
 }
 
 FUNCTION(delta)
 {
 	struct rate state = {0};
-	(void)cx, (void)scratch;
-	*present = slide(call, s, out, &state, rate_of);
-	return RC_OK;
+	(void)scratch;
+	return slide(cx, call, s, out, present, &state, rate_of);
 }
 
 ALWAYS_INLINE bool last_two(const struct samples *s, const struct window *w, bool counter,
@@ -286,26 +282,22 @@ WINDOW(difference_of_counts)
 FUNCTION(changes)
 {
 	size_t *counts = indices_for(scratch, s->n), n = 0;
-	(void)cx;
 	for (size_t i = 0; i < s->n; i++) {
 		double v = s->values[i], before = i == 0 ? v : s->values[i - 1];
 		n += v != before && !(isnan(v) && isnan(before));
 		counts[i] = n;
 	}
-	*present = slide(call, s, out, counts, difference_of_counts);
-	return RC_OK;
+	return slide(cx, call, s, out, present, counts, difference_of_counts);
 }
 
 FUNCTION(resets)
 {
 	size_t *counts = indices_for(scratch, s->n), n = 0;
-	(void)cx;
 	for (size_t i = 0; i < s->n; i++) {
 		n += i > 0 && s->values[i] < s->values[i - 1];
 		counts[i] = n;
 	}
-	*present = slide(call, s, out, counts, difference_of_counts);
-	return RC_OK;
+	return slide(cx, call, s, out, present, counts, difference_of_counts);
 }
 
 /* ---- greatest and least ---- */
@@ -340,17 +332,13 @@ WINDOW(best_of)
 FUNCTION(max)
 {
 	struct best best = {.queue = indices_for(scratch, s->n), .greatest = true};
-	(void)cx;
-	*present = slide(call, s, out, &best, best_of);
-	return RC_OK;
+	return slide(cx, call, s, out, present, &best, best_of);
 }
 
 FUNCTION(min)
 {
 	struct best best = {.queue = indices_for(scratch, s->n)};
-	(void)cx;
-	*present = slide(call, s, out, &best, best_of);
-	return RC_OK;
+	return slide(cx, call, s, out, present, &best, best_of);
 }
 
 WINDOW(quantile_of)
@@ -364,9 +352,7 @@ WINDOW(quantile_of)
 
 FUNCTION(quantile)
 {
-	(void)cx;
-	*present = slide(call, s, out, values_for(scratch, s->n), quantile_of);
-	return RC_OK;
+	return slide(cx, call, s, out, present, values_for(scratch, s->n), quantile_of);
 }
 
 double promql_quantile(double q, double *values, size_t n)
@@ -413,11 +399,13 @@ static enum rc bad_factor(struct cx *cx, const char *what, const char *name, dou
 FUNCTION(holt_winters)
 {
 	struct window w = {0};
+	size_t work = 0;
 	(void)scratch;
 	*present = 0;
 	for (size_t k = 0; k < call->grid.steps; k++) {
 		double factor = call->parameters[0][k], trend = call->parameters[1][k];
 		slide_to(call, s, k, &w);
+		TRY(promql_work(cx, &work, w.end - w.first));
 		out[k] = promql_no_value();
 		if (w.end == w.first)
 			continue;

@@ -208,15 +208,17 @@ static void finish_lanes(struct lanes *w, double *out, one_window *one, some_win
 
 /* Windows of different lengths, and the last few, go one by one. With values that are not finite,
  * or whose sums might not be, all do. */
-static size_t side_by_side(const struct window_call *call, const struct samples *s, double *out,
-			   one_window *one, some_windows *some)
+static enum rc side_by_side(struct cx *cx, const struct window_call *call, const struct samples *s,
+			    double *out, size_t *present, one_window *one, some_windows *some)
 {
 	struct windows w = {.call = call, .s = s};
 	struct lanes lanes = {0};
-	size_t present = 0, k;
+	size_t work = 0, k;
 	bool moderate = all_moderate(s);
+	*present = 0;
 	while (next_window(&w, out, &k)) {
-		present++;
+		TRY(promql_work(cx, &work, w.end - w.first));
+		++*present;
 		if (!moderate) {
 			out[k] = one(s->values + w.first, w.end - w.first);
 			continue;
@@ -228,16 +230,15 @@ static size_t side_by_side(const struct window_call *call, const struct samples 
 		lanes.k[lanes.n++] = k;
 	}
 	finish_lanes(&lanes, out, one, some);
-	return present;
+	return RC_OK;
 }
 
 #define ADDS_UP(name, one, some)                                                                   \
 	enum rc name(struct cx *cx, const struct window_call *call, const struct samples *s,       \
 		     struct range_scratch *scratch, double *out, size_t *present)                  \
 	{                                                                                          \
-		(void)cx, (void)scratch;                                                           \
-		*present = side_by_side(call, s, out, one, some);                                  \
-		return RC_OK;                                                                      \
+		(void)scratch;                                                                     \
+		return side_by_side(cx, call, s, out, present, one, some);                         \
 	}
 ADDS_UP(promql_sum_over_time, sum_of, sums_of)
 ADDS_UP(promql_avg_over_time, mean_of, means_of)
@@ -343,18 +344,20 @@ static void put_lines(struct lanes *w, const struct window_call *call, bool pred
 }
 
 /* deriv() looks from the first sample, predict_linear() from now. */
-static size_t fit_windows(const struct window_call *call, const struct samples *s, bool predicts,
-			  double *out)
+static enum rc fit_windows(struct cx *cx, const struct window_call *call, const struct samples *s,
+			   bool predicts, double *out, size_t *present)
 {
 	struct windows w = {.call = call, .s = s};
 	struct lanes lanes = {0};
-	size_t present = 0, k;
+	size_t work = 0, k;
+	*present = 0;
 	while (next_window(&w, out, &k)) {
 		size_t length = w.end - w.first;
+		TRY(promql_work(cx, &work, length));
 		out[k] = promql_no_value();
 		if (length < 2)
 			continue;
-		present++;
+		++*present;
 		if (lanes.n == LANES || length != lanes.length)
 			put_lines(&lanes, call, predicts, out);
 		lanes.length = length;
@@ -366,22 +369,20 @@ static size_t fit_windows(const struct window_call *call, const struct samples *
 		lanes.k[lanes.n++] = k;
 	}
 	put_lines(&lanes, call, predicts, out);
-	return present;
+	return RC_OK;
 }
 
 enum rc promql_deriv(struct cx *cx, const struct window_call *call, const struct samples *s,
 		     struct range_scratch *scratch, double *out, size_t *present)
 {
-	(void)cx, (void)scratch;
-	*present = fit_windows(call, s, false, out);
-	return RC_OK;
+	(void)scratch;
+	return fit_windows(cx, call, s, false, out, present);
 }
 
 enum rc promql_predict_linear(struct cx *cx, const struct window_call *call,
 			      const struct samples *s, struct range_scratch *scratch, double *out,
 			      size_t *present)
 {
-	(void)cx, (void)scratch;
-	*present = fit_windows(call, s, true, out);
-	return RC_OK;
+	(void)scratch;
+	return fit_windows(cx, call, s, true, out, present);
 }

@@ -177,6 +177,11 @@ static const struct {
 	{"timestamp(hits{job=\"a\"} offset 45s)", "{job=\"a\"}=240"},
 	{"timestamp(sum(hits))", "{}=300"},
 	{"sort_desc(size)", "size{job=\"b\"}=7 size{job=\"a\"}=5"},
+	{"label_replace(size{job=\"a\"}, \"x\", \"$1$\xc3\xa9|$1\xe2\x82\xac\", \"job\", \"(.*)\")",
+	 "size{job=\"a\", x=\"a|a\xe2\x82\xac\"}=5"}, /* the first is a name in Go, too */
+	{"count(size offset 200y) or vector(1)", "{}=1"},
+	{"histogram_quantile(0.7, label_replace(wait, \"le\", \"0x2\", \"le\", \"2\"))",
+	 "{job=\"a\"}=1"},
 };
 
 /* What fails while it runs, as Prometheus says it. */
@@ -199,6 +204,7 @@ static const struct {
 	{"topk(NaN, size)", "Scalar value NaN overflows int64"},
 	{"topk(1e20, size)", "Scalar value 1e+20 overflows int64"},
 	{"count_values(\"a-b\", size)", "invalid label name \"a-b\""},
+	{"count_values(\"a\\\"b\", size)", "invalid label name \"a\\\"b\""},
 	{"label_replace(size, \"a-b\", \"\", \"job\", \"\")",
 	 "invalid destination label name in label_replace(): a-b"},
 	{"label_replace(size, \"a\", \"\", \"job\", \"(\")",
@@ -257,6 +263,52 @@ static void a_query_past_its_deadline_is_out_of_time(void **state)
 	assert_int_equal(promql_range(&cx, &source, expr, 0, 300000, 30000, &result), RC_TIMEOUT);
 	assert_string_equal(cx.err.message, "query timed out in expression evaluation");
 	promql_release(expr);
+}
+
+/* One series may be hours of work. */
+static void a_series_past_the_deadline_is_out_of_time(void **state)
+{
+	static const char *const queries[] = {"quantile_over_time(0.5, vector(1)[10d:10s])",
+					      "stddev_over_time(vector(1)[10d:10s])",
+					      "deriv(vector(1)[10d:10s])",
+					      "holt_winters(vector(1)[10d:10s], 0.5, 0.5)"};
+	(void)state;
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+		struct promql_result result;
+		struct promql_expr *expr;
+		assert_int_equal(promql_parse(&cx, str_of(queries[i]), &expr), RC_OK);
+		cx.deadline = mono_after(cx_mono(&cx), (struct dur){100});
+		enum rc rc = promql_range(&cx, &source, expr, 0, 10000000, 1000, &result);
+		if (rc != RC_TIMEOUT || mono_since(cx_mono(&cx), cx.deadline).ms > 2000)
+			fail_msg("%s gives %d, %lld ms late", queries[i], (int)rc,
+				 (long long)mono_since(cx_mono(&cx), cx.deadline).ms);
+		promql_release(expr);
+	}
+}
+
+/* What is read stands beside the arena: it is bounded, and given back once it is read. */
+static void what_is_read_at_once_is_bounded(void **state)
+{
+	struct promql_result result;
+	struct promql_expr *expr;
+	struct buf nested = BUF_INIT, beside = BUF_INIT;
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		buf_puts(&nested, "max_over_time(");
+		buf_printf(&beside, "%scount_over_time(vector(%d)[2d:1s])", i == 0 ? "" : "+", i);
+	}
+	buf_puts(&nested, "size");
+	for (int i = 0; i < 100; i++)
+		buf_puts(&nested, "[1h:1s])");
+	assert_int_equal(promql_parse(&cx, buf_str(&nested), &expr), RC_OK);
+	assert_int_equal(promql_instant(&cx, &source, expr, 300000, &result), RC_LIMIT);
+	assert_non_null(strstr(cx.err.message, "too many samples into memory"));
+	promql_release(expr);
+	assert_int_equal(promql_parse(&cx, buf_str(&beside), &expr), RC_OK);
+	assert_int_equal(promql_instant(&cx, &source, expr, 300000, &result), RC_OK);
+	promql_release(expr);
+	buf_release(&nested);
+	buf_release(&beside);
 }
 
 /* A step that looks at a sample counts it; a subquery's own do not count again. */
@@ -348,6 +400,8 @@ int main(void)
 		CASE(queries_give_prometheus_answers),
 		CASE(failures_are_told_as_prometheus_tells_them),
 		CASE(a_query_past_its_deadline_is_out_of_time),
+		CASE(a_series_past_the_deadline_is_out_of_time),
+		CASE(what_is_read_at_once_is_bounded),
 		CASE(samples_are_counted_as_prometheus_counts_them),
 		CASE(deep_and_long_queries_are_refused),
 		CASE(printing_is_a_fixed_point),
