@@ -21,6 +21,22 @@ static re2::StringPiece piece(struct str s)
 	return re2::StringPiece(s.p, s.n);
 }
 
+/* \C, any byte, is RE2's alone: Go refuses it. */
+static bool has_any_byte(struct str pattern)
+{
+	bool quoted = false; /* between \Q and \E */
+	for (size_t i = 0; i + 1 < pattern.n; i++) {
+		if (pattern.p[i] != '\\')
+			continue;
+		char c = pattern.p[i + 1];
+		if (!quoted && c == 'C')
+			return true;
+		quoted = quoted ? c != 'E' : c == 'Q';
+		i += !quoted || c == 'Q';
+	}
+	return false;
+}
+
 extern "C" enum rc regex_compile(struct cx *cx, struct str pattern, bool anchored, struct regex **out)
 {
 	RE2::Options options;
@@ -31,6 +47,10 @@ extern "C" enum rc regex_compile(struct cx *cx, struct str pattern, bool anchore
 				    : std::string(pattern.p, pattern.n);
 	std::unique_ptr<struct regex> made(new struct regex(text, options));
 	*out = nullptr;
+	if (made->re.ok() && has_any_byte(pattern))
+		return cx_fail_at(cx, RC_INVALID, 0, __FILE__, __LINE__,
+				  "bad regular expression '%.*s': invalid escape sequence",
+				  (int)pattern.n, pattern.p);
 	if (!made->re.ok())
 		return cx_fail_at(cx, RC_INVALID, 0, __FILE__, __LINE__,
 				  "bad regular expression '%.*s': %s", (int)pattern.n, pattern.p,
@@ -82,6 +102,8 @@ extern "C" void regex_explain(struct str pattern, struct buf *out)
 	std::string text(pattern.p, pattern.n);
 	RE2 anchored("^(?:" + text + ")$", options), plain(text, options);
 	const RE2 &re = anchored.ok() ? plain : anchored;
+	if (re.ok() && has_any_byte(pattern))
+		buf_puts(out, "error parsing regexp: invalid escape sequence: `\\C`");
 	if (!re.ok())
 		buf_printf(out, "error parsing regexp: %s: `%s`", go_words(re.error_code()),
 			   re.error_arg().c_str());
@@ -113,9 +135,12 @@ static int group_number(const struct regex *regex, const std::string &name)
 	return found == names.end() ? -1 : found->second;
 }
 
-static bool is_name_byte(char c)
+/* How many bytes of a name stand at `at`: letters and digits of any script, as in Go. */
+static size_t name_length(struct str text, size_t at)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+	static const RE2 name("[\\pL\\p{Nd}_]*");
+	re2::StringPiece rest(text.p + at, text.n - at), found;
+	return name.Match(rest, 0, rest.size(), RE2::ANCHOR_START, &found, 1) ? found.size() : 0;
 }
 
 /* The name after '$' at `at`, "" when there is none; *end is behind it. */
@@ -123,17 +148,14 @@ static std::string reference(struct str text, size_t at, size_t *end)
 {
 	size_t start = at;
 	if (start < text.n && text.p[start] == '{') {
-		size_t close = ++start;
-		while (close < text.n && is_name_byte(text.p[close]))
-			close++;
+		++start;
+		size_t close = start + name_length(text, start);
 		if (close == start || close >= text.n || text.p[close] != '}')
 			return "";
 		*end = close + 1;
 		return std::string(text.p + start, close - start);
 	}
-	size_t stop = start;
-	while (stop < text.n && is_name_byte(text.p[stop]))
-		stop++;
+	size_t stop = start + name_length(text, start);
 	*end = stop;
 	return std::string(text.p + start, stop - start);
 }

@@ -117,6 +117,15 @@ bool str_to_double(struct str s, double *out)
 	return end == text + s.n;
 }
 
+bool str_to_double_go(struct str s, double *out)
+{
+	bool hex = str_find_nocase(s, STR("0x")) >= 0,
+	     infinite = str_find_nocase(s, STR("inf")) >= 0;
+	if (str_find(s, STR("(")) >= 0 || (hex && str_find_nocase(s, STR("p")) < 0))
+		return false;
+	return str_to_double(s, out) && (infinite || !isinf(*out));
+}
+
 size_t str_utf8_sequence(struct str s)
 {
 	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};

@@ -52,6 +52,8 @@ static inline struct str str_skip(struct str s, size_t count)
 bool str_split(struct str *rest, char separator, struct str *piece);
 /* Whole slice must be the number; false on junk, empty or overflow. */
 bool str_to_i64(struct str s, int64_t *out);
+/* As Go's ParseFloat: "1e999" is out of range, "0x10" lacks its exponent. */
+bool str_to_double_go(struct str s, double *out);
 bool str_to_double(struct str s, double *out); /* also Inf, NaN, hex floats; locale "C" */
 bool str_utf8_valid(struct str s);
 size_t str_utf8_sequence(struct str s); /* bytes of the first character; 0 when it is none */

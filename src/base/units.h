@@ -8,6 +8,9 @@
 /* "5m", "1h30m", "500ms", "2 s", "15 minutes", "1 hour", "30 days", "4 weeks"; false on junk,
  * a bare number, a negative or more than 100 years. A year is 365 days; months are refused. */
 bool units_parse_duration(struct str text, struct dur *out);
+/* As Prometheus has it, and nothing else: "1h30m", units from years to milliseconds, each once, the
+ * greatest first; "0". Up to the 292 years of Go's durations. */
+bool units_parse_span(struct str text, struct dur *out);
 /* "512", "10 MiB", "1GB", "64k" (k, M, G, T decimal with B; Ki, Mi, Gi, Ti binary). */
 bool units_parse_size(struct str text, uint64_t *out_bytes);
 

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 
 #include "base/units.h"
-#include "conf/conf.h"
 #include "collect/pool.h"
 
 #define DISCOVERED_LIMIT 256
@@ -108,10 +107,10 @@ static enum rc read_times(struct cx *cx, const struct labels *labels, struct tar
 {
 	struct str interval = labels_get(labels, STR("__scrape_interval__"));
 	struct str timeout = labels_get(labels, STR("__scrape_timeout__"));
-	if (!conf_span(interval, &out->interval))
+	if (!units_parse_span(interval, &out->interval))
 		return cx_fail(cx, RC_INVALID, "error parsing scrape interval '" STR_FMT "'",
 			       STR_ARG(interval));
-	if (!conf_span(timeout, &out->timeout))
+	if (!units_parse_span(timeout, &out->timeout))
 		return cx_fail(cx, RC_INVALID, "error parsing scrape timeout '" STR_FMT "'",
 			       STR_ARG(timeout));
 	if (out->interval.ms == 0 || out->timeout.ms == 0)

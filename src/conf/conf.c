@@ -302,40 +302,6 @@ enum rc conf_parse_foreign(struct cx *cx, struct str text, struct conf_report *r
 
 /* ---- declared keys ---- */
 
-bool conf_span(struct str text, struct dur *out)
-{
-	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = {{"y", 31536000000}, {"w", 604800000}, {"d", 86400000}, {"h", 3600000},
-		     {"m", 60000},       {"s", 1000},      {"ms", 1}};
-	size_t at = 0;
-	*out = (struct dur){0};
-	if (str_is(text, "0"))
-		return true;
-	if (text.n == 0)
-		return false;
-	while (text.n > 0) {
-		size_t digits = 0, letters = 0;
-		int64_t count;
-		while (digits < text.n && text.p[digits] >= '0' && text.p[digits] <= '9')
-			digits++;
-		while (digits + letters < text.n && text.p[digits + letters] >= 'a' &&
-		       text.p[digits + letters] <= 'z')
-			letters++;
-		struct str unit = str_make(text.p + digits, letters);
-		while (at < 7 && !str_eq(str_of(units[at].unit), unit))
-			at++;
-		/* Go's durations end at 292 years */
-		if (at == 7 || !str_to_i64(str_make(text.p, digits), &count) ||
-		    count > (INT64_MAX / 1000000 - out->ms) / units[at].ms)
-			return false;
-		out->ms += count * units[at++].ms;
-		text = str_skip(text, digits + letters);
-	}
-	return true;
-}
-
 struct reading {
 	struct cx *cx;
 	struct conf_report *report;
@@ -453,7 +419,7 @@ static void read_scalar(struct reading *r, const struct conf_key *key, struct st
 		*(const char **)(void *)field = str_dup(r->cx->arena, text);
 		break;
 	case CONF_SPAN:
-		if (!conf_span(text, (struct dur *)(void *)field))
+		if (!units_parse_span(text, (struct dur *)(void *)field))
 			wrong(r, "Write for example '15s', '1h30m' or '0'.", "is not a time");
 		break;
 	case CONF_COUNT:

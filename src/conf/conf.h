@@ -80,9 +80,6 @@ enum rc conf_read(struct cx *cx, const struct conf_node *map, const char *what,
 const char *conf_read_secret(struct cx *cx, const struct conf_entry *entry,
 			     struct conf_report *report);
 
-/* A time as Prometheus writes it: "1h30m", "0"; false on anything else. */
-bool conf_span(struct str text, struct dur *out);
-
 void conf_tell(struct cx *cx, struct conf_report *report, int line, int column, const char *hint,
 	       const char *format, ...) PRINTF_LIKE(6, 7);
 

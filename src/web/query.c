@@ -42,7 +42,7 @@ static bool read_time(struct str text, int64_t *out_ms)
 {
 	double seconds;
 	struct wall at;
-	if (str_to_double(text, &seconds) && !isnan(seconds)) {
+	if (str_to_double_go(text, &seconds) && !isnan(seconds)) {
 		double ms = seconds * 1000;
 		*out_ms = llround(fmax(-TIME_LIMIT_MS, fmin(TIME_LIMIT_MS, ms)));
 		return true;
@@ -94,13 +94,13 @@ enum rc web_dur_param(struct cx *cx, const struct http_request *request, const c
 	const char *why = "";
 	if (text.p == NULL)
 		text = STR("");
-	if (str_to_double(text, &seconds)) {
+	if (str_to_double_go(text, &seconds)) {
 		if (fabs(seconds) < 0x1p63 / 1e9) {
 			*out_ms = llround(seconds * 1000);
 			return RC_OK;
 		}
 		why = ". It overflows int64";
-	} else if (units_parse_duration(text, &duration)) {
+	} else if (units_parse_span(text, &duration)) {
 		*out_ms = duration.ms;
 		return RC_OK;
 	}
@@ -185,6 +185,7 @@ static enum rc evaluate(struct cx *cx, struct query_job *q, const struct promql_
 			struct timing *timing, struct promql_result *out)
 {
 	struct promql_source source = promql_source_of(q->web->options.tsdb, q->web->options.loop);
+	source.subquery_step_ms = q->subquery_step_ms;
 	if (q->stats)
 		source.samples = &timing->samples;
 	if (q->kind == QUERY_INSTANT)
@@ -330,6 +331,8 @@ static struct query_job *new_query(struct http_request *request, struct web *web
 	struct str text = http_request_param(request, "query", 0);
 	q->text = web_heap_str(text);
 	q->stats = http_request_param(request, "stats", 0).n > 0;
+	const struct prometheus *config = web->options.prometheus(web->options.context);
+	q->subquery_step_ms = config == NULL ? 0 : config->evaluation_interval.ms;
 	return q;
 }
 

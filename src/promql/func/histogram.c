@@ -125,7 +125,7 @@ static enum rc group_buckets(struct cx *cx, const struct rows *input, struct buc
 		const struct row *row = &input->v[i];
 		double bound;
 		bool added;
-		if (!str_to_double(labels_get(&row->labels, STR("le")), &bound))
+		if (!str_to_double_go(labels_get(&row->labels, STR("le")), &bound))
 			continue;
 		TRY(labels_with(cx, &row->labels, STR("le"), STR(""), &keys[i]));
 		size_t group = promql_index_add(index, &keys[i], &added);

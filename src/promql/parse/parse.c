@@ -93,7 +93,7 @@ static enum rc read_duration(struct parser *p, int64_t *out_ms)
 	size_t at = p->token.at;
 	if (!units_descend(p->token.text))
 		return fail_quoting(p, at, "not a valid duration string", p->token.text);
-	if (!units_parse_duration(p->token.text, &value))
+	if (!units_parse_span(p->token.text, &value))
 		return promql_fail_at(p, at, "duration out of range");
 	if (value.ms == 0)
 		return promql_fail_at(p, at, "duration must be greater than 0");
@@ -330,10 +330,11 @@ static enum aggregate_op aggregate_named(struct str word)
 	return (enum aggregate_op)op;
 }
 
-/* As Go's ParseInt with base 0, else as ParseFloat: 010 is 8, 09 is 9. */
+/* As Go's ParseInt with base 0, else as ParseFloat: 010 is 8, 09 is 9, 0x1F is 31. */
 static bool number_of(struct str text, double *out)
 {
 	bool octal = text.n > 1 && text.p[0] == '0';
+	bool hex = octal && (text.p[1] == 'x' || text.p[1] == 'X');
 	double value = 0;
 	for (size_t i = 0; i < text.n; i++) {
 		octal = octal && text.p[i] >= '0' && text.p[i] <= '7';
@@ -343,17 +344,23 @@ static bool number_of(struct str text, double *out)
 		*out = value;
 		return true;
 	}
-	return str_to_double(text, out);
+	if (hex && str_to_double(text, &value) && value < 0x1p63) {
+		*out = value;
+		return true;
+	}
+	return str_to_double_go(text, out);
 }
 
 static enum rc read_number(struct parser *p, double *out)
 {
+	double value;
 	if (number_of(p->token.text, out))
 		return RC_OK;
-	return promql_fail_at(p, p->token.at,
-			      "error parsing number: strconv.ParseFloat: parsing \"" STR_FMT
-			      "\": invalid syntax",
-			      STR_ARG(p->token.text));
+	bool great = str_to_double(p->token.text, &value) && isinf(value);
+	return promql_fail_at(
+		p, p->token.at,
+		"error parsing number: strconv.ParseFloat: parsing \"" STR_FMT "\": %s",
+		STR_ARG(p->token.text), great ? "value out of range" : "invalid syntax");
 }
 
 static enum rc parse_number(struct parser *p, struct promql_expr **out)
