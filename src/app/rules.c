@@ -3,10 +3,12 @@
 #include "app/rules.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "alert/alert.h"
 #include "app/command.h"
+#include "base/log.h"
 #include "rules/rules.h"
 #include "sys/file.h"
 
@@ -55,7 +57,7 @@ enum rc app_rules_set(struct cx *cx, struct plan *plan, const struct prometheus 
 	if (plan->rule_group_count > 0)
 		options.interval = plan->rule_groups[0].interval;
 	if (prometheus != NULL) {
-		options.interval = prometheus->evaluation_interval;
+		options.interval = options.subquery_step = prometheus->evaluation_interval;
 		options.external_labels = prometheus->external_labels;
 	}
 	TRY(rules_set_new(cx, &options, out));
@@ -65,6 +67,82 @@ enum rc app_rules_set(struct cx *cx, struct plan *plan, const struct prometheus 
 	if (rc != RC_OK)
 		rules_set_unref(out);
 	return rc;
+}
+
+/* ---- the files they stand in ---- */
+
+/* Their patterns, where they are looked for. */
+struct patterns {
+	VEC(const char *) list;
+};
+
+static enum rc add_patterns(struct cx *cx, struct patterns *out, const char *folder,
+			    const char *const *globs, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char **pattern = vec_add(cx, &out->list);
+		if (pattern == NULL)
+			return RC_LIMIT;
+		*pattern = globs[i][0] == '/' || folder == NULL ? globs[i]
+								: file_join(cx, folder, globs[i]);
+		if (*pattern == NULL)
+			return RC_LIMIT;
+	}
+	return RC_OK;
+}
+
+static enum rc patterns_of(struct cx *cx, const struct plan *plan,
+			   const struct prometheus *prometheus, struct patterns *out)
+{
+	TRY(add_patterns(cx, out, folder_of(cx, plan->site_path), plan->rule_files,
+			 plan->rule_file_count));
+	return prometheus == NULL ? RC_OK
+				  : add_patterns(cx, out, NULL, prometheus->rule_files,
+						 prometheus->rule_file_count);
+}
+
+static bool are_watched(const struct app_rule_watches *watches, const struct patterns *patterns)
+{
+	bool same = watches->paths.n == patterns->list.n;
+	for (size_t i = 0; same && i < watches->paths.n; i++)
+		same = strcmp(watches->paths.v[i], patterns->list.v[i]) == 0;
+	return same;
+}
+
+void app_rules_unwatch(struct app_rule_watches *watches)
+{
+	for (size_t i = 0; i < watches->list.n; i++)
+		watch_close(&watches->list.v[i]);
+	for (size_t i = 0; i < watches->paths.n; i++)
+		free(watches->paths.v[i]);
+	vec_heap_release(&watches->list);
+	vec_heap_release(&watches->paths);
+}
+
+void app_rules_watch(struct cx *cx, struct app_rule_watches *watches, const struct plan *plan,
+		     const struct prometheus *prometheus)
+{
+	struct patterns patterns = {0};
+	if (patterns_of(cx, plan, prometheus, &patterns) != RC_OK) {
+		log_failure(cx, "the rule files are not watched: reload after a change");
+		cx_clear(cx);
+		return;
+	}
+	if (are_watched(watches, &patterns))
+		return;
+	app_rules_unwatch(watches);
+	for (size_t i = 0; i < patterns.list.n; i++) {
+		const char *path = patterns.list.v[i];
+		struct watch *watch;
+		*vec_heap_add(&watches->paths) = heap_copy(path, strlen(path));
+		if (watch_open(cx, watches->loop, path, watches->changed, watches->context,
+			       &watch) == RC_OK) {
+			*vec_heap_add(&watches->list) = watch;
+			continue;
+		}
+		log_failure(cx, "a rule file is not watched: reload after a change");
+		cx_clear(cx);
+	}
 }
 
 /* ---- rules check ---- */

@@ -65,6 +65,7 @@ struct app {
 	struct promises *promises;
 	struct web *web;
 	struct watch *watches[3];
+	struct app_rule_watches rule_watches;
 	struct clock_guard clock_guard;
 	struct conditions conditions;
 	struct self_watch self_watch;
@@ -315,6 +316,7 @@ static enum rc reload(void *context, struct cx *cx, bool accept, struct buf *tol
 				 F_INT("jobs", next.prometheus->scrape_count));
 			rc = use_prometheus(cx, app, prometheus_ref(next.prometheus));
 		}
+		app_rules_watch(cx, &app->rule_watches, app->plan, app->prometheus);
 	}
 	drop_inputs(&next);
 	return rc;
@@ -572,6 +574,9 @@ static enum rc open_watches(struct cx *cx, struct app *app)
 	for (int i = 0; i < 3; i++)
 		if (paths[i] != NULL && is_file(paths[i]))
 			TRY(watch_open(cx, app->loop, paths[i], reload_now, app, &app->watches[i]));
+	app->rule_watches =
+		(struct app_rule_watches){.loop = app->loop, .changed = reload_now, .context = app};
+	app_rules_watch(cx, &app->rule_watches, app->plan, app->prometheus);
 	app->reload_soon.fire = reload_soon;
 	app->reload_soon.owner = app;
 	for (int i = 0; i < 3; i++) {
@@ -656,6 +661,7 @@ static void close_all(struct app *app)
 	for (int i = 0; i < 3; i++)
 		if (app->watches[i] != NULL)
 			watch_close(&app->watches[i]);
+	app_rules_unwatch(&app->rule_watches);
 #ifdef BACKLINE_TEST_HOOKS
 	if (app->clock_socket != NULL)
 		clock_socket_close(&app->clock_socket);

@@ -13,6 +13,8 @@
 #define JOB_BUDGET_BYTES (64 << 20)  /* of one rule at a time */
 #define KEPT_BUDGET_BYTES (64 << 20) /* what all of a group found */
 #define KEPT_OF_RULE_BYTES (32 << 20)
+/* Of one rule: pages share its workers. A rule that needs longer fails, which is told. */
+#define RULE_DEADLINE_MS 30000
 #define MISSED_LIMIT 4 /* rounds without an evaluation before people are told */
 #define RULES_ID STR("rules")
 
@@ -67,6 +69,7 @@ static void evaluate_alone(struct cx *cx, struct cx *keeping, struct live_group 
 	struct arena_mark scratch = arena_mark(cx->arena), kept = arena_mark(&g->kept);
 	size_t most = g->kept.used_bytes + KEPT_OF_RULE_BYTES;
 	struct mono began = cx_mono(cx);
+	cx->deadline = mono_after(began, (struct dur){RULE_DEADLINE_MS});
 	g->kept.budget_bytes = most < KEPT_BUDGET_BYTES ? most : KEPT_BUDGET_BYTES;
 	rules_evaluate(cx, keeping, &g->rules->evaluator, &g->list[i].state, g->group->limit, g->at,
 		       &g->outcomes[i]);
@@ -77,6 +80,7 @@ static void evaluate_alone(struct cx *cx, struct cx *keeping, struct live_group 
 		g->outcomes[i].step.failed = true;
 		g->outcomes[i].step.failure = STR("it finds too much");
 	}
+	cx->deadline = MONO_NEVER;
 	g->durations_ns[i] = cx_mono(cx).ns - began.ns;
 	arena_rewind(cx->arena, scratch);
 }

@@ -43,6 +43,7 @@ struct rules_group {
 struct rules_set_options {
 	struct dur interval;           /* of groups that name none */
 	struct labels external_labels; /* copied */
+	struct dur subquery_step;      /* where a subquery names none; 0: promql's */
 	const char *external_url;      /* for templates; NULL: none */
 };
 

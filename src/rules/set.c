@@ -11,6 +11,15 @@
 #define SET_BUDGET_BYTES (512 << 20)
 #define FILE_LIMIT_BYTES (64 << 20)
 
+/* What surrounds the rules is of them: with it alone changed they are others. */
+static uint64_t digest_of(const struct rules_set *set)
+{
+	uint64_t digest = labels_hash(&set->external_labels);
+	digest = digest * 31 + (uint64_t)set->interval.ms;
+	digest = digest * 31 + (uint64_t)set->subquery_step.ms;
+	return digest * 31 + (set->external_url.p == NULL ? 0 : str_hash(set->external_url));
+}
+
 enum rc rules_set_new(struct cx *cx, const struct rules_set_options *options,
 		      struct rules_set **out)
 {
@@ -20,8 +29,10 @@ enum rc rules_set_new(struct cx *cx, const struct rules_set_options *options,
 	arena_init(&set->arena, SET_BUDGET_BYTES);
 	cx_init(&set->cx, &set->arena, cx->clock);
 	set->interval = options->interval.ms > 0 ? options->interval : (struct dur){60000};
+	set->subquery_step = options->subquery_step;
 	set->external_url = cx_str(&set->cx, str_of(options->external_url));
 	enum rc rc = labels_copy(&set->cx, &options->external_labels, &set->external_labels);
+	set->digest = digest_of(set);
 	*out = set;
 	if (rc != RC_OK || set->external_url.p == NULL) {
 		rules_set_unref(out);
@@ -81,6 +92,7 @@ void rules_set_fill_evaluator(const struct rules_set *set, struct evaluator *out
 	out->external_labels = set->external_labels;
 	out->external_url = set->external_url;
 	out->plan = set->plan;
+	out->source.subquery_step_ms = set->subquery_step.ms;
 }
 
 /* ---- compiling ---- */

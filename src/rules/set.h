@@ -15,6 +15,7 @@ struct rules_set {
 	struct cx cx; /* allocates in it */
 	struct dur interval;
 	struct labels external_labels;
+	struct dur subquery_step;
 	struct str external_url;
 	struct plan *plan;
 	VEC(struct rules_group) groups;

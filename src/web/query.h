@@ -24,7 +24,7 @@ struct query_job {
 	enum query_kind kind;
 	struct str text;         /* the query, or a label's name; on the heap */
 	VEC(struct str) matches; /* match[] */
-	int64_t start_ms, end_ms, step_ms;
+	int64_t start_ms, end_ms, step_ms, subquery_step_ms;
 	struct mono posted;
 	bool stats;
 	enum http_coding coding;

@@ -96,6 +96,20 @@ def test_files_that_change_change_the_targets():
             assert backline.values("up{color='red'}") == {}
 
 
+def test_the_evaluation_interval_is_the_step_of_subqueries_and_the_rules_own():
+    with scratch() as where:
+        (where / "r.yml").write_text("groups: [{name: g, rules: [{record: n, expr: 'count_over_time(vector(1)[1m:])'}]}]")
+        config = "global: {evaluation_interval: %%s, external_labels: {a: %%s}}\nrule_files: ['%s']\n" % (where / "r.yml")
+        with Prometheus(where, config % ("10s", "x")) as backline:
+            count = lambda: float(backline.query("count_over_time(vector(1)[1m:])")[0]["value"][1])
+            interval = lambda: backline.get("/api/v1/rules")["data"]["groups"][0]["interval"]
+            assert 6 <= count() <= 7 and interval() == 10
+            backline.save(config % ("1s", "x"))
+            wait_until(lambda: interval() == 1, "the rules take the new interval")
+            assert 60 <= count() <= 61
+            wait_until(lambda: [n for n in backline.query("n") if 60 <= float(n["value"][1]) <= 61], "rules take the step")
+
+
 def test_a_server_names_the_targets():
     state = {"status": 200, "type": "application/json"}
     with scratch() as where, Server(page(b"a 1\n")) as one:

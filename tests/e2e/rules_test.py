@@ -103,6 +103,17 @@ def test_a_bad_rule_file_changes_nothing_and_says_why():
         assert b.query("shop:one"), "what both files record goes on"
 
 
+def test_a_rule_file_that_is_saved_is_read():
+    with scratch() as where, Backline(where, **write(where)) as b:
+        wait_until(lambda: alerts_of(b).get("Always", {}).get("state") == "firing", "its alert fires")
+        write(where, RULES.replace("Always", "Saved"))
+        wait_until(lambda: alerts_of(b).get("Saved", {}).get("state") == "firing", "what was saved runs")
+        (where / "rules" / "more.yml").write_text("groups: [{name: more, rules: [{alert: More, expr: vector(1)}]}]")
+        wait_until(lambda: "More" in alerts_of(b), "a file that came is read")
+        (where / "rules" / "more.yml").unlink()
+        wait_until(lambda: "More" not in alerts_of(b), "a file that went is forgotten")
+
+
 def test_a_hold_goes_on_over_a_restart():
     with scratch() as where:
         with Backline(where, **write(where)) as b:
