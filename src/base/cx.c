@@ -118,6 +118,8 @@ struct mono cx_mono(const struct cx *cx)
 
 enum rc cx_in_time(struct cx *cx)
 {
+	if (cx->cancelled != NULL && __atomic_load_n(cx->cancelled, __ATOMIC_RELAXED))
+		return cx_fail(cx, RC_CANCELLED, "nobody waits for it any more");
 	if (cx->deadline.ns == INT64_MAX || cx_mono(cx).ns <= cx->deadline.ns)
 		return RC_OK;
 	return cx_fail(cx, RC_TIMEOUT, "deadline passed");

@@ -25,7 +25,8 @@ struct err {
 struct cx {
 	struct arena *arena;
 	struct clock *clock;
-	struct mono deadline; /* MONO_NEVER without one */
+	struct mono deadline;  /* MONO_NEVER without one */
+	const bool *cancelled; /* atomic: nobody wants it any more; NULL: nobody says so */
 	struct err err;
 };
 
@@ -50,7 +51,7 @@ struct str cx_str(struct cx *cx, struct str s); /* copy; .p NULL when exhausted 
 
 struct wall cx_wall(const struct cx *cx);
 struct mono cx_mono(const struct cx *cx);
-/* RC_TIMEOUT once the deadline has passed. */
+/* RC_TIMEOUT once the deadline has passed, RC_CANCELLED once it is. */
 enum rc cx_in_time(struct cx *cx) NODISCARD;
 
 /* Return from the caller on failure. */

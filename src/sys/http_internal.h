@@ -8,6 +8,7 @@
 
 #define PARTS_LIMIT 4
 #define REPLY_HEADERS_LIMIT 12
+#define HTTP_LOOK_AFTER ((struct dur){250})
 
 /* One connection: its deadline is absolute, so that a peer that trickles is cut off. */
 struct connection {
@@ -36,6 +37,8 @@ struct http_server {
 	size_t route_count;
 	struct listener listeners[2]; /* network, local socket */
 	struct loop_timer run_timer;  /* MHD's own time-outs */
+	struct loop_timer look_timer; /* whether clients that wait are there */
+	size_t untaken_bytes;
 	struct connection *connections;
 	unsigned runs_at_once; /* in a row, each asked for by MHD without waiting */
 	struct http_server_stats stats;
@@ -63,6 +66,9 @@ struct http_request {
 	char peer[64];
 	bool begun, handled, suspended, body_too_large;
 	struct MHD_Response *response;
+	size_t response_bytes;
+	void (*gone)(void *context); /* NULL: nobody asks, or it was told */
+	void *gone_context;
 	int status;
 	struct part reply_headers[REPLY_HEADERS_LIMIT];
 	size_t reply_header_count;

@@ -83,6 +83,21 @@ struct str http_request_param(const struct http_request *request, const char *na
 	return str_make(NULL, 0);
 }
 
+void http_request_when_gone(struct http_request *request, void (*gone)(void *context),
+			    void *context)
+{
+	struct http_server *server = request->server;
+	request->gone = gone;
+	request->gone_context = context;
+	if (server->look_timer.heap_at == 0)
+		loop_timer_after(server->loop, &server->look_timer, HTTP_LOOK_AFTER);
+}
+
+size_t http_request_untaken_bytes(const struct http_request *request)
+{
+	return request->server->untaken_bytes;
+}
+
 struct str http_request_query(const struct http_request *request)
 {
 	return request->query;

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -67,6 +68,7 @@ static void connection_begins(struct http_server *server, struct MHD_Connection 
 static void free_request(struct http_request *request)
 {
 	request->connection->request = NULL;
+	request->server->untaken_bytes -= request->response_bytes;
 	if (request->response != NULL)
 		MHD_destroy_response(request->response);
 	buf_release(&request->body);
@@ -159,6 +161,9 @@ static void set_response(struct http_request *request, int status, const char *c
 	CHECK(request->response == NULL); /* replied to exactly once */
 	request->response = MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_FREE);
 	CHECK(request->response != NULL);
+	request->response_bytes = length;
+	request->server->untaken_bytes += length;
+	request->gone = NULL;
 	request->status = status;
 	if (content_type != NULL)
 		add_header(request->response, "Content-Type", content_type);
@@ -471,6 +476,47 @@ static enum MHD_Result access_handler(void *context, struct MHD_Connection *mhd,
 	return request->response == NULL ? MHD_YES : queue_response(request);
 }
 
+/* ---- clients that go while they are waited for ---- */
+
+/* MHD does not look at a connection that is suspended. */
+static bool has_gone(const struct connection *connection)
+{
+	struct pollfd socket = {.fd = connection->fd, .events = POLLRDHUP};
+	return poll(&socket, 1, 0) > 0;
+}
+
+static void tell_gone(struct http_request *request)
+{
+	void (*gone)(void *context) = request->gone;
+	request->gone = NULL;
+	gone(request->gone_context);
+}
+
+/* The server goes: as if they did. */
+static void tell_all_gone(struct http_server *server)
+{
+	for (struct connection *c = server->connections; c != NULL; c = c->next)
+		if (c->request != NULL && c->request->gone != NULL)
+			tell_gone(c->request);
+}
+
+static void look_for_gone(struct loop_timer *timer, void *owner)
+{
+	struct http_server *server = owner;
+	bool waits = false;
+	for (struct connection *c = server->connections; c != NULL; c = c->next) {
+		struct http_request *request = c->request;
+		if (request == NULL || request->gone == NULL)
+			continue;
+		if (has_gone(c))
+			tell_gone(request);
+		else
+			waits = true;
+	}
+	if (waits)
+		loop_timer_after(server->loop, timer, HTTP_LOOK_AFTER);
+}
+
 /* ---- the daemons on the loop ---- */
 
 /* Milliseconds until MHD wants to run; UINT64_MAX when it waits for its descriptor. */
@@ -630,6 +676,8 @@ enum rc http_server_open(struct cx *cx, struct loop *loop,
 	server->route_count = route_count;
 	server->run_timer.fire = run_timer_fired;
 	server->run_timer.owner = server;
+	server->look_timer.fire = look_for_gone;
+	server->look_timer.owner = server;
 	set_options(server, options);
 	int fd;
 	enum rc rc = http_listen_network(cx, server, &fd);
@@ -678,6 +726,7 @@ void http_server_close(struct http_server **handle)
 	*handle = NULL;
 	stop_listening(server);
 	/* who keeps a request replies to it: its job completes on this loop */
+	tell_all_gone(server);
 	while (any_suspended(server))
 		uv_run(loop_uv(server->loop), UV_RUN_ONCE);
 	for (int i = 0; i < 2; i++) {
@@ -692,6 +741,7 @@ void http_server_close(struct http_server **handle)
 	while (server->handles_open > 0)
 		uv_run(loop_uv(server->loop), UV_RUN_ONCE);
 	loop_timer_cancel(server->loop, &server->run_timer);
+	loop_timer_cancel(server->loop, &server->look_timer);
 	if (server->socket_path != NULL)
 		unlink(server->socket_path);
 	free_hosts(server);

@@ -77,6 +77,13 @@ struct str http_request_query(const struct http_request *request);
 void http_request_set_actor(struct http_request *request, struct str actor);
 struct str http_request_actor(const struct http_request *request);
 
+/* Called once when the client goes while the answer is waited for, within a second; the reply is
+ * made all the same. Loop thread. */
+void http_request_when_gone(struct http_request *request, void (*gone)(void *context),
+			    void *context);
+/* Bytes of answers that clients have not taken yet. */
+size_t http_request_untaken_bytes(const struct http_request *request);
+
 /* Before the reply; name and value are copied. */
 void http_reply_header(struct http_request *request, const char *name, const char *value);
 /* Copies body. Packs it where accepted and body is text above 1 kB. */

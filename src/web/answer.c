@@ -71,14 +71,21 @@ static void put_single(struct json *json, const struct promql_result *result)
 	buf_release(&text);
 }
 
-void web_put_result(struct json *json, const struct promql_result *result)
+enum rc web_put_result(struct cx *cx, struct json *json, const struct promql_result *result)
 {
 	json_put_text(json, "resultType", promql_type_name(result->type));
 	json_key(json, "result");
 	json_array(json);
 	if (result->type == PROMQL_SCALAR || result->type == PROMQL_STRING)
 		put_single(json, result);
-	for (size_t i = 0; i < result->series_count; i++)
+	for (size_t i = 0; i < result->series_count; i++) {
 		put_series(json, result, &result->series[i]);
+		TRY(cx_in_time(cx));
+		if (json->out->length > ANSWER_LIMIT_BYTES)
+			return cx_fail(cx, RC_LIMIT,
+				       "query processing would load too many samples into memory "
+				       "in query execution");
+	}
 	json_end_array(json);
+	return RC_OK;
 }

@@ -30,6 +30,8 @@ static enum rc find(struct cx *cx, struct query_job *q, const struct selector *s
 		    struct federation *f)
 {
 	struct tsdb_query *query;
+	if (selector->count == 0) /* {} is of nothing here */
+		return RC_OK;
 	TRY(tsdb_query_open(cx, q->web->options.tsdb, selector->matchers, selector->count,
 			    q->start_ms, q->end_ms, &query));
 	*vec_heap_add(&f->queries) = query;

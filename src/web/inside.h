@@ -54,6 +54,7 @@ void web_federate(struct http_request *request, void *context);
 void web_alertmanagers(struct http_request *request, void *context);
 void web_buildinfo(struct http_request *request, void *context);
 void web_runtimeinfo(struct http_request *request, void *context);
+void web_walreplay(struct http_request *request, void *context);
 void web_flags(struct http_request *request, void *context);
 /* store.c */
 void web_tsdb_status(struct http_request *request, void *context);

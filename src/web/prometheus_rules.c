@@ -129,12 +129,16 @@ static void put_rule(struct json *json, const struct web *web, const struct rule
 /* Whether a repeated parameter names it, or is not given. */
 static bool is_wanted(struct http_request *request, const char *parameter, struct str name)
 {
+	/* asked for each rule there is: what was decoded for it is not kept */
+	struct arena *arena = http_request_cx(request)->arena;
+	struct arena_mark before = arena_mark(arena);
 	struct str wanted;
 	size_t i = 0;
-	for (; (wanted = http_request_param(request, parameter, i)).p != NULL; i++)
-		if (str_eq(wanted, name))
-			return true;
-	return i == 0;
+	bool found = false;
+	for (; !found && (wanted = http_request_param(request, parameter, i)).p != NULL; i++)
+		found = str_eq(wanted, name);
+	arena_rewind(arena, before);
+	return found || i == 0;
 }
 
 struct wanted_rules {
@@ -187,7 +191,9 @@ void web_rules(struct http_request *request, void *context)
 		.recording = type.n == 0 || str_eq_nocase(type, STR("record")),
 		.filtered = http_request_param(request, "rule_name[]", 0).p != NULL};
 	if (!wanted.alerting && !wanted.recording) {
-		(void)cx_fail(cx, RC_INVALID, "not supported value \"" STR_FMT "\"", STR_ARG(type));
+		(void)cx_fail(cx, RC_INVALID,
+			      "invalid parameter \"type\": not supported value \"" STR_FMT "\"",
+			      STR_ARG(type));
 		http_reply_error(request, cx);
 		return;
 	}

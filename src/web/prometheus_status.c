@@ -78,6 +78,21 @@ void web_runtimeinfo(struct http_request *request, void *context)
 	end(request, &json, &out);
 }
 
+/* It listens once all is replayed. */
+void web_walreplay(struct http_request *request, void *context)
+{
+	static const char *const keys[] = {"min", "max", "current"};
+	struct buf out = BUF_INIT;
+	struct json json;
+	(void)context;
+	begin(&json, &out);
+	json_object(&json);
+	for (int i = 0; i < 3; i++)
+		json_put_int(&json, keys[i], 0);
+	json_end_object(&json);
+	end(request, &json, &out);
+}
+
 void web_flags(struct http_request *request, void *context)
 {
 	const struct web *web = context;

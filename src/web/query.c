@@ -11,6 +11,8 @@
 #define QUERY_BUDGET_BYTES (512u << 20)
 /* A connection ends 60 s after its request began: the client is to be told before. */
 #define QUERY_DEADLINE_MS 55000
+/* Answers that wait for their clients, all together; one alone may be larger. */
+#define UNTAKEN_LIMIT_BYTES (256u << 20)
 #define TIME_LIMIT_MS 4e18 /* offsets and ranges may be added without an overflow */
 
 /* ---- parameters ---- */
@@ -38,13 +40,20 @@ static bool read_far_time(struct str text, int64_t *out_ms)
 	return true;
 }
 
+/* As Go has it: the fraction is rounded to ms, and cut again on its way through nanoseconds. */
+static int64_t ms_of(double seconds)
+{
+	double whole, fraction = modf(seconds, &whole);
+	int64_t ns = (int64_t)(round(fraction * 1000) / 1000 * 1e9);
+	return (int64_t)whole * 1000 + (ns >= 0 ? ns / 1000000 : -((999999 - ns) / 1000000));
+}
+
 static bool read_time(struct str text, int64_t *out_ms)
 {
 	double seconds;
 	struct wall at;
 	if (str_to_double_go(text, &seconds) && !isnan(seconds)) {
-		double ms = seconds * 1000;
-		*out_ms = llround(fmax(-TIME_LIMIT_MS, fmin(TIME_LIMIT_MS, ms)));
+		*out_ms = ms_of(fmax(-TIME_LIMIT_MS / 1000, fmin(TIME_LIMIT_MS / 1000, seconds)));
 		return true;
 	}
 	if (read_far_time(text, out_ms))
@@ -86,7 +95,7 @@ static enum rc needed_time(struct cx *cx, const struct http_request *request, co
 }
 
 enum rc web_dur_param(struct cx *cx, const struct http_request *request, const char *name,
-		      int64_t *out_ms)
+		      int64_t *out_ns)
 {
 	struct str text = http_request_param(request, name, 0);
 	double seconds;
@@ -96,12 +105,12 @@ enum rc web_dur_param(struct cx *cx, const struct http_request *request, const c
 		text = STR("");
 	if (str_to_double_go(text, &seconds)) {
 		if (fabs(seconds) < 0x1p63 / 1e9) {
-			*out_ms = llround(seconds * 1000);
+			*out_ns = (int64_t)(seconds * 1e9);
 			return RC_OK;
 		}
 		why = ". It overflows int64";
 	} else if (units_parse_span(text, &duration)) {
-		*out_ms = duration.ms;
+		*out_ns = duration.ms * 1000000;
 		return RC_OK;
 	}
 	return cx_fail(cx, RC_INVALID,
@@ -215,7 +224,7 @@ static enum rc run_query(struct cx *cx, struct query_job *q)
 	TRY(rc);
 	web_query_begin(&json, &q->answer);
 	json_object(&json);
-	web_put_result(&json, &result);
+	TRY(web_put_result(cx, &json, &result));
 	if (q->stats)
 		put_stats(&json, q, &timing, &result);
 	json_end_object(&json);
@@ -234,6 +243,7 @@ static enum rc query_run(struct cx *cx, struct loop_job *job)
 {
 	struct running *self = (struct running *)job;
 	struct query_job *q = &self->base;
+	cx->cancelled = &q->cancelled;
 	TRY(self->run(cx, q));
 	q->coding = http_pack(q->coding, &q->answer);
 	return RC_OK;
@@ -271,6 +281,9 @@ static void reply_error(struct query_job *q, struct cx *cx)
 static void query_done(struct cx *cx, struct loop_job *job, enum rc result)
 {
 	struct query_job *q = (struct query_job *)job;
+	size_t untaken = http_request_untaken_bytes(q->request);
+	if (result == RC_OK && untaken > 0 && untaken + q->answer.length > UNTAKEN_LIMIT_BYTES)
+		result = cx_fail(cx, RC_BUSY, "clients are too slow to take their answers");
 	if (result == RC_OK)
 		http_reply_packed(q->request, 200, content_type(q), q->coding, &q->answer);
 	else
@@ -298,12 +311,18 @@ static enum rc deadline_of(struct cx *cx, const struct query_job *q, struct mono
 	int64_t most_ms = QUERY_DEADLINE_MS;
 	bool is_query = q->kind == QUERY_INSTANT || q->kind == QUERY_RANGE;
 	if (is_query && http_request_param(q->request, "timeout", 0).n > 0) {
-		int64_t wanted_ms;
-		TRY(web_dur_param(cx, q->request, "timeout", &wanted_ms));
-		most_ms = wanted_ms < most_ms ? wanted_ms : most_ms;
+		int64_t wanted_ns;
+		TRY(web_dur_param(cx, q->request, "timeout", &wanted_ns));
+		most_ms = wanted_ns / 1000000 < most_ms ? wanted_ns / 1000000 : most_ms;
 	}
 	*out = mono_after(cx_mono(cx), (struct dur){most_ms < 0 ? 0 : most_ms});
 	return RC_OK;
+}
+
+static void query_gone(void *context)
+{
+	struct query_job *q = context;
+	__atomic_store_n(&q->cancelled, true, __ATOMIC_RELAXED);
 }
 
 void web_query_post(struct query_job *q, enum rc rc)
@@ -316,8 +335,10 @@ void web_query_post(struct query_job *q, enum rc rc)
 	if (rc == RC_OK)
 		rc = loop_post(cx, q->web->options.loop, LOOP_CPU, &q->job, QUERY_BUDGET_BYTES,
 			       deadline);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		http_request_when_gone(q->request, query_gone, q);
 		return;
+	}
 	reply_error(q, cx);
 	free_query(q);
 }
@@ -345,21 +366,23 @@ void web_query(struct http_request *request, void *context)
 
 static enum rc range_params(struct cx *cx, struct query_job *q)
 {
+	int64_t step_ns;
 	TRY(needed_time(cx, q->request, "start", &q->start_ms));
 	TRY(needed_time(cx, q->request, "end", &q->end_ms));
 	if (q->end_ms < q->start_ms)
 		return cx_fail(
 			cx, RC_INVALID,
 			"invalid parameter \"end\": end timestamp must not be before start time");
-	TRY(web_dur_param(cx, q->request, "step", &q->step_ms));
+	TRY(web_dur_param(cx, q->request, "step", &step_ns));
+	q->step_ms = step_ns / 1000000;
+	if (step_ns > 0 && (double)(q->end_ms - q->start_ms) * 1e6 / (double)step_ns >= 11001)
+		return cx_fail(cx, RC_INVALID,
+			       "exceeded maximum resolution of 11,000 points per timeseries. Try "
+			       "decreasing the query resolution (?step=XX)");
 	if (q->step_ms <= 0)
 		return cx_fail(cx, RC_INVALID,
 			       "invalid parameter \"step\": zero or negative query resolution step "
 			       "widths are not accepted. Try a positive integer");
-	if ((q->end_ms - q->start_ms) / q->step_ms > 11000)
-		return cx_fail(cx, RC_INVALID,
-			       "exceeded maximum resolution of 11,000 points per timeseries. Try "
-			       "decreasing the query resolution (?step=XX)");
 	return RC_OK;
 }
 

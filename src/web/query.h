@@ -27,6 +27,7 @@ struct query_job {
 	int64_t start_ms, end_ms, step_ms, subquery_step_ms;
 	struct mono posted;
 	bool stats;
+	bool cancelled; /* atomic: the client went */
 	enum http_coding coding;
 	struct buf answer;
 };
@@ -44,7 +45,7 @@ void web_query_end(struct json *json, const struct query_job *q);
 /* RC_INVALID with `invalid parameter "NAME": ...` around the error in cx. */
 enum rc web_invalid_param(struct cx *cx, const char *name) NODISCARD;
 enum rc web_dur_param(struct cx *cx, const struct http_request *request, const char *name,
-		      int64_t *out_ms) NODISCARD;
+		      int64_t *out_ns) NODISCARD;
 enum rc web_match_params(struct cx *cx, struct query_job *q) NODISCARD;
 
 /* lookup.c: the selectors of match[], parsed; close it also after a failure. */
@@ -62,6 +63,9 @@ enum rc web_selectors_open(struct cx *cx, const struct query_job *q,
 void web_selectors_close(struct selectors *selectors);
 
 /* answer.c: what a query found, as Prometheus writes it. */
-void web_put_result(struct json *json, const struct promql_result *result);
+/* RC_LIMIT for more than ANSWER_LIMIT_BYTES. */
+#define ANSWER_LIMIT_BYTES (512u << 20)
+enum rc web_put_result(struct cx *cx, struct json *json,
+		       const struct promql_result *result) NODISCARD;
 
 #endif

@@ -202,6 +202,7 @@ static const struct http_route routes[] = {
 	PROMETHEUS("GET", "/status/buildinfo", web_buildinfo),
 	PROMETHEUS("GET", "/status/runtimeinfo", web_runtimeinfo),
 	PROMETHEUS("GET", "/status/flags", web_flags),
+	PROMETHEUS("GET", "/status/walreplay", web_walreplay),
 	PROMETHEUS("GET", "/status/config", web_config),
 	PROMETHEUS("GET", "/status/tsdb", web_tsdb_status),
 	ADMIN("POST", "/snapshot", web_tsdb_snapshot),

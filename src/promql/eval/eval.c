@@ -347,6 +347,7 @@ static void begin(struct cx *cx, const struct promql_source *source, int64_t sta
 		arena_init(&hand->arena, HELPER_BUDGET_BYTES);
 		cx_init(&hand->own, &hand->arena, cx->clock);
 		hand->own.deadline = cx->deadline;
+		hand->own.cancelled = cx->cancelled;
 	}
 }
 
@@ -358,6 +359,8 @@ static enum rc end(struct cx *cx, struct evaluation *e, enum rc rc)
 		arena_release(&e->hands[i].arena);
 	if (rc == RC_TIMEOUT)
 		return cx_fail(cx, rc, "query timed out in expression evaluation");
+	if (rc == RC_CANCELLED)
+		return cx_fail(cx, rc, "query was canceled in expression evaluation");
 	if (rc == RC_LIMIT)
 		return cx_fail(cx, rc,
 			       "query processing would load too many samples into memory in query "
