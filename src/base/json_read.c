@@ -3,6 +3,16 @@
 
 #define EXACT_MOST 9007199254740992.0 /* 2^53 */
 
+cJSON *json_parse_whole(struct str text)
+{
+	const char *end = NULL;
+	cJSON *parsed = text.n == 0 ? NULL : cJSON_ParseWithLengthOpts(text.p, text.n, &end, false);
+	if (parsed == NULL || str_trim(str_skip(text, (size_t)(end - text.p))).n == 0)
+		return parsed;
+	cJSON_Delete(parsed);
+	return NULL;
+}
+
 const char *json_text_in(const cJSON *object, const char *key)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);

@@ -7,6 +7,8 @@
 
 #include "base/str.h"
 
+/* NULL unless all of it is one value; cJSON stops at its end and leaves the rest unread. */
+cJSON *json_parse_whole(struct str text);
 const char *json_text_in(const cJSON *object, const char *key); /* NULL: none */
 struct str json_str_in(const cJSON *object, const char *key);   /* "": none */
 /* 0: none, or beyond what a double holds exactly. */

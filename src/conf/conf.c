@@ -30,9 +30,51 @@ void conf_tell(struct cx *cx, struct conf_report *report, int line, int column, 
 
 /* ---- the tree ---- */
 
+/* A line break and the blanks around it: one is a blank, more are one line break less. */
+static size_t fold(struct str raw, size_t at, struct buf *out)
+{
+	size_t breaks = 0;
+	while (out->length > 0 &&
+	       (out->data[out->length - 1] == ' ' || out->data[out->length - 1] == '\t'))
+		out->data[--out->length] = '\0';
+	for (; at < raw.n && strchr(" \t\r\n", raw.p[at]) != NULL; at++)
+		breaks += raw.p[at] == '\n';
+	for (size_t i = 1; i < breaks; i++)
+		buf_putc(out, '\n');
+	if (breaks == 1)
+		buf_putc(out, ' ');
+	return at;
+}
+
+void conf_quoted(struct cx *cx, struct str text, size_t from, size_t to, struct str *out)
+{
+	struct buf read = BUF_INIT;
+	if (to > text.n || from >= to)
+		return;
+	size_t start = from, end = to; /* the library's marks may be at the quotes, or within */
+	start += text.p[start] == '\'' &&
+		 (start == 0 || text.p[start - 1] != '\'' || end == start + 2);
+	end -= end > start && text.p[end - 1] == '\'' && (end >= text.n || text.p[end] != '\'');
+	struct str raw = str_make(text.p + start, end - start);
+	if (str_find(raw, STR("'")) < 0)
+		return;
+	for (size_t i = 0; i < raw.n;) {
+		char c = raw.p[i];
+		if (c == '\r' || c == '\n') {
+			i = fold(raw, i, &read);
+			continue;
+		}
+		buf_putc(&read, c);
+		i += c == '\'' ? 2 : 1;
+	}
+	*out = cx_str(cx, buf_str(&read));
+	buf_release(&read);
+}
+
 struct builder {
 	struct cx *cx;
 	struct conf_report *report;
+	struct str text;
 	size_t nodes, limit;
 	bool aliases;
 };
@@ -50,6 +92,18 @@ static void place_of(struct fy_node *node, int *line, int *column)
 static struct conf_node *build(struct builder *b, struct fy_node *from, int line, int column,
 			       int depth);
 
+/* As the library read it, but for what stands in single quotes. */
+static struct str scalar_text(struct builder *b, struct fy_node *node, struct str text)
+{
+	struct fy_token *token = fy_node_get_scalar_token(node);
+	const struct fy_mark *start = token == NULL ? NULL : fy_token_start_mark(token);
+	const struct fy_mark *end = token == NULL ? NULL : fy_token_end_mark(token);
+	struct str kept = cx_str(b->cx, text);
+	if (start != NULL && end != NULL && fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED)
+		conf_quoted(b->cx, b->text, start->input_pos, end->input_pos, &kept);
+	return kept;
+}
+
 static struct str key_of(struct builder *b, const struct conf_node *map, struct fy_node *key,
 			 int *line, int *column)
 {
@@ -60,7 +114,7 @@ static struct str key_of(struct builder *b, const struct conf_node *map, struct 
 	if (key != NULL)
 		place_of(key, line, column);
 	if (text != NULL)
-		return cx_str(b->cx, str_make(text, length));
+		return scalar_text(b, key, str_make(text, length));
 	conf_tell(b->cx, b->report, *line, *column, NULL, "a key is not a word");
 	return str_make(NULL, 0);
 }
@@ -181,7 +235,7 @@ static struct conf_node *build(struct builder *b, struct fy_node *from, int line
 		size_t length = 0;
 		const char *text = fy_node_get_scalar(from, &length);
 		if (text != NULL)
-			node->text = cx_str(b->cx, str_make(text, length));
+			node->text = scalar_text(b, from, str_make(text, length));
 		node->is_null = fy_node_get_style(from) == FYNS_PLAIN &&
 				(node->text.n == 0 || str_is(node->text, "~") ||
 				 str_is(node->text, "null"));
@@ -275,6 +329,7 @@ static enum rc parse(struct cx *cx, struct str text, struct conf_report *report,
 				      .diag = diag};
 	struct builder b = {.cx = cx,
 			    .report = report,
+			    .text = text,
 			    .limit = foreign ? NODES_LIMIT_FOREIGN : NODES_LIMIT,
 			    .aliases = foreign};
 	struct fy_parser *parser = fy_parser_create(&config);

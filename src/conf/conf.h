@@ -80,6 +80,11 @@ enum rc conf_read(struct cx *cx, const struct conf_node *map, const char *what,
 const char *conf_read_secret(struct cx *cx, const struct conf_entry *entry,
 			     struct conf_report *report);
 
+/* What stands between single quotes at [from, to) of a YAML text, in cx->arena, where a quote is
+ * among it; else *out stays. libfyaml 0.7.12 loses bytes where two quotes that are meant follow
+ * each other. */
+void conf_quoted(struct cx *cx, struct str text, size_t from, size_t to, struct str *out);
+
 void conf_tell(struct cx *cx, struct conf_report *report, int line, int column, const char *hint,
 	       const char *format, ...) PRINTF_LIKE(6, 7);
 

@@ -62,6 +62,16 @@ static bool read_times(struct str text, struct window *out)
 	return false;
 }
 
+/* "Funday 25:99": with times in it, it is a day that was meant, not "as needed". */
+static bool names_times(struct str text)
+{
+	for (size_t i = 1; i + 1 < text.n; i++)
+		if (text.p[i] == ':' && text.p[i - 1] >= '0' && text.p[i - 1] <= '9' &&
+		    text.p[i + 1] >= '0' && text.p[i + 1] <= '9')
+			return true;
+	return false;
+}
+
 static void take_window(struct compiler *c, struct mark *mark)
 {
 	struct window *window = vec_add(c->cx, &c->windows);
@@ -71,12 +81,12 @@ static void take_window(struct compiler *c, struct mark *mark)
 	window->name = compiler_text(c, mark->key);
 	window->weekday = weekday_in(mark->text);
 	window->recurring = window->weekday >= 0;
-	if (window->recurring && !read_times(mark->text, window))
+	if (window->recurring ? !read_times(mark->text, window) : names_times(mark->text))
 		compiler_error(
 			c, compiler_at(mark),
 			"Write for example 'Saturday 2:00 AM - 6:00 AM UTC'; times are in UTC.",
-			"the times of window '%s' are not understood: '" STR_FMT "'", window->name,
-			STR_ARG(mark->text));
+			"the day or the times of window '%s' are not understood: '" STR_FMT "'",
+			window->name, STR_ARG(mark->text));
 	size_t promise = compiler_promise(
 		c, PROMISE_WINDOW, mark, mark->line, mark->key,
 		compiler_format(c, STR_FMT ": " STR_FMT, STR_ARG(mark->key), STR_ARG(mark->text)));

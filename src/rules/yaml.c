@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/map.h"
+#include "conf/conf.h"
 #include "rules/duration.h"
 
 #define NODES_LIMIT 2000000
@@ -194,50 +195,6 @@ static void build_list(struct builder *b, struct fy_node *from, struct yaml_node
 	}
 }
 
-/* A line break and the blanks around it: one is a blank, more are one line break less. */
-static size_t fold(struct str raw, size_t at, struct buf *out)
-{
-	size_t breaks = 0;
-	while (out->length > 0 &&
-	       (out->data[out->length - 1] == ' ' || out->data[out->length - 1] == '\t'))
-		out->data[--out->length] = '\0';
-	for (; at < raw.n && strchr(" \t\r\n", raw.p[at]) != NULL; at++)
-		breaks += raw.p[at] == '\n';
-	for (size_t i = 1; i < breaks; i++)
-		buf_putc(out, '\n');
-	if (breaks == 1)
-		buf_putc(out, ' ');
-	return at;
-}
-
-/* 'it''s': libfyaml 0.7.12 loses bytes where two quotes that are meant follow each other, so the
- * text between the quotes is read here. False: it is not where it should be. */
-static bool read_quoted(struct builder *b, struct fy_token *token, struct str *out)
-{
-	const struct fy_mark *from = fy_token_start_mark(token), *to = fy_token_end_mark(token);
-	struct str all = b->file->text;
-	struct buf text = BUF_INIT;
-	if (from == NULL || to == NULL || to->input_pos > all.n || from->input_pos >= to->input_pos)
-		return false;
-	size_t start = from->input_pos, end = to->input_pos;
-	start += all.p[start] == '\'' &&
-		 (start == 0 || all.p[start - 1] != '\'' || end == start + 2);
-	end -= end > start && all.p[end - 1] == '\'' && (end >= all.n || all.p[end] != '\'');
-	struct str raw = str_make(all.p + start, end - start);
-	for (size_t i = 0; i < raw.n;) {
-		char c = raw.p[i];
-		if (c == '\r' || c == '\n') {
-			i = fold(raw, i, &text);
-			continue;
-		}
-		buf_putc(&text, c);
-		i += c == '\'' ? 2 : 1;
-	}
-	*out = cx_str(b->file->cx, buf_str(&text));
-	buf_release(&text);
-	return true;
-}
-
 static void build_scalar(struct builder *b, struct fy_node *from, struct yaml_node *node)
 {
 	size_t length = 0;
@@ -248,8 +205,11 @@ static void build_scalar(struct builder *b, struct fy_node *from, struct yaml_no
 	node->block = style == FYSS_LITERAL || style == FYSS_FOLDED;
 	if (text != NULL)
 		node->text = cx_str(b->file->cx, str_make(text, length));
-	if (style == FYSS_SINGLE_QUOTED && str_find(node->text, STR("'")) >= 0)
-		(void)read_quoted(b, token, &node->text);
+	const struct fy_mark *start = token == NULL ? NULL : fy_token_start_mark(token);
+	const struct fy_mark *end = token == NULL ? NULL : fy_token_end_mark(token);
+	if (style == FYSS_SINGLE_QUOTED && start != NULL && end != NULL)
+		conf_quoted(b->file->cx, b->file->text, start->input_pos, end->input_pos,
+			    &node->text);
 	const char *tag = fy_node_get_tag(from, &length);
 	if (tag != NULL && str_ends(str_make(tag, length), STR("str")))
 		node->plain = false;

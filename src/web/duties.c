@@ -33,7 +33,7 @@ void web_duties(struct http_request *request, void *context)
 static cJSON *body_of(const struct http_request *request)
 {
 	struct str raw = http_request_body(request);
-	return cJSON_ParseWithLength(raw.p, raw.n);
+	return json_parse_whole(raw);
 }
 
 void web_duty_done(struct http_request *request, void *context)

@@ -121,16 +121,22 @@ void web_deploy(struct http_request *request, void *context)
 	const struct web *web = context;
 	struct cx *cx = http_request_cx(request);
 	struct str raw = http_request_body(request);
-	cJSON *body = cJSON_ParseWithLength(raw.p, raw.n);
-	struct str what = json_str_in(body, "what");
+	cJSON *body = json_parse_whole(raw);
+	struct str what = json_str_in(body, "what"), component = json_str_in(body, "component");
+	const struct plan *plan = web->options.plan(web->options.context);
 	enum rc rc = RC_OK;
-	if (what.n == 0 || what.n > WHAT_LIMIT_BYTES) {
+	if (body == NULL) {
+		rc = cx_fail(cx, RC_INVALID, "the body is not one JSON object");
+	} else if (component.n > 0 && plan_component(plan, component) == NULL) {
+		rc = cx_fail(cx, RC_INVALID, "there is no component '" STR_FMT "'",
+			     STR_ARG(component));
+		cx_hint(cx, "The site file names them; `backline status` lists them.");
+	} else if (what.n == 0 || what.n > WHAT_LIMIT_BYTES) {
 		rc = cx_fail(cx, RC_INVALID, "a deploy needs \"what\", of at most %d bytes",
 			     WHAT_LIMIT_BYTES);
 		cx_hint(cx, "Send for example {\"what\": \"api 2.14.0\", \"component\": \"api\"}.");
 	}
-	struct ledger_entry entry = {STR("deploy"), web_actor(request),
-				     json_str_in(body, "component"), what, raw};
+	struct ledger_entry entry = {STR("deploy"), web_actor(request), component, what, raw};
 	if (rc == RC_OK)
 		rc = ledger_append(cx, web->options.ledger, &entry, deploy_recorded, request);
 	cJSON_Delete(body);

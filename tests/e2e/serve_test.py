@@ -221,7 +221,8 @@ def test_what_happens_stands_on_the_journal():
     with scratch() as where, Targets() as targets:
         with Backline(where, **write(where, targets)) as b:
             b.cli("deploy", "api 2.14.0", "--component", "shop")
-            assert request(b.base + "/api/ops/v1/deploys", {"component": "x"}, "POST")[0] == 400
+            for body in ('{"component": "shop"}', '{"what": "a"} and more', '{"what": "a", "component": "nowhere"}', ""):
+                assert request(b.base + "/api/ops/v1/deploys", body.encode(), "POST")[0] == 400, body
             (where / "manual.md").write_text(MANUAL.replace("> 2s", "> 1s"))
             entries = wait_until(lambda: [e for e in b.get("/api/ops/v1/journal?limit=100")["data"]["entries"]
                                           if e["kind"] == "reload"], "the reload is recorded")

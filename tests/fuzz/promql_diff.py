@@ -297,8 +297,8 @@ class Queries:
 
 # ---- comparison ----
 
-def close(a, b, exact):
-    if a == b:
+def close(a, b, exact, signless=False):
+    if a == b or signless and {a, b} == {"0", "-0"}:
         return True
     x, y = float(a), float(b)
     if math.isnan(x) and math.isnan(y):
@@ -310,7 +310,8 @@ def close(a, b, exact):
     return abs(x - y) <= TOLERANCE * max(abs(x), abs(y), 1)
 
 
-def difference(query, ours, theirs, exact):
+def difference(query, ours, theirs, exact, signless=False):
+    """exact: to the last digit; signless: 0 is -0."""
     if ours[0] != theirs[0]:
         return "status"
     a, b = ours[1], theirs[1]
@@ -337,7 +338,7 @@ def difference(query, ours, theirs, exact):
         if [p[0] for p in left[name]] != [p[0] for p in right[name]]:
             return "times"
         for p, q in zip(left[name], right[name]):
-            if not close(p[1], q[1], exact):
+            if not close(p[1], q[1], exact, signless):
                 return "value"
     return None
 
@@ -377,7 +378,15 @@ def by_chance(query, instant, why, answers):
         return True
     if why == "order":
         return "histogram_quantile" in query  # its answers are in the order of a hash table
-    return why == "labels" and "count_values" in query and APPROXIMATE.search(query)
+    if not instant and re.search(r"count_values by \(\w+, \w+, \w+\)", query):
+        return True  # in 2.42 the value's label takes another's place from the second step on: a mistake
+    if "@" in query and re.search(r"\[(\w+):\w*\] offset -\1", query):
+        return True  # in 2.42 an @ within is lost when the first step falls on the query's start: a mistake
+    inexact = APPROXIMATE.search(query) or not instant and re.search(r"\b(sum|avg|stddev|stdvar)\b", query)
+    if why == "labels" and "count_values" in query:
+        return inexact
+    # a comparison holds, or holds not, by the last digit
+    return why in ("labels", "times") and inexact and re.search(r"[<>=!]=? ", query)
 
 
 def all_zeros_apart(answers):
@@ -441,7 +450,9 @@ def main():
                 # what an inner vector's order is, Prometheus leaves to chance over a range
                 inexact = APPROXIMATE.search(text) or re.search(
                     r"\b(sum|avg|stddev|stdvar)\b" if not instant else r"histogram_quantile.*", text)
-                why = difference(text, *answers, exact=not inexact)
+                # nor is it said which of 0 and -0 is the least of a vector that came in no order
+                why = difference(text, *answers, exact=not inexact,
+                                 signless=not instant and re.search(r"\b(min|max)\b", text))
                 if why is None:
                     passed += 1
                     continue

@@ -344,6 +344,7 @@ static bool number_of(struct str text, double *out)
 		*out = value;
 		return true;
 	}
+	hex = hex && memchr(text.p, '.', text.n) == NULL;
 	if (hex && str_to_double(text, &value) && value < 0x1p63) {
 		*out = value;
 		return true;

@@ -305,6 +305,8 @@ static const struct bad bads[] = {
 	 NULL, "the loop at 'Start' has no exit"},
 	{"# M\n\n## Alert channels\n\n- **Critical Alerts**: Pigeon\n", NULL,
 	 "unknown channel 'Pigeon'"},
+	{"# M\n\n## Windows\n\n- **Primary window**: Funday 25:99\n", NULL,
+	 "the day or the times of window 'Primary window' are not understood: 'Funday 25:99'"},
 	{"# M\n", "contcts: {}\n", "unknown key 'contcts' in the site file"},
 	{"# M\n", "people:\n  a: {}\n  a: {}\n", "duplicate key"},
 	{"# M\n", "contacts: { Manager: boss }\n",

@@ -196,6 +196,23 @@ static void test_fills_in_defaults(void **state)
 	prometheus_unref(&p);
 }
 
+/* libfyaml 0.7.12 loses bytes of it */
+static void test_quotes_within_quotes_are_read(void **state)
+{
+	(void)state;
+	struct prometheus *p = parse("global: {external_labels: {a: '''''''', b: 'it''s', c: '',\n"
+				     "  d: 'x ''''\n    y', e: '''x'''}}\n");
+	static const char *const wanted[] = {"'''", "it's", "x '' y", "'x'"};
+	static const char *const names[] = {"a", "b", "d", "e"};
+	assert_non_null(p);
+	for (size_t i = 0; i < 4; i++) {
+		struct str value = labels_get(&p->external_labels, str_of(names[i]));
+		if (!str_eq(value, str_of(wanted[i])))
+			fail_msg("%s is read as " STR_FMT, wanted[i], STR_ARG(value));
+	}
+	prometheus_unref(&p);
+}
+
 static void test_problems_have_a_place(void **state)
 {
 	(void)state;
@@ -341,6 +358,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_fills_in_defaults, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_problems_have_a_place, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_quotes_within_quotes_are_read, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_shows_all_but_secrets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_relabels_as_prometheus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reads_groups_of_yaml_and_json, setup,
