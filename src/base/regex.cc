@@ -94,14 +94,14 @@ static const char *go_words(RE2::ErrorCode code)
 	}
 }
 
-extern "C" void regex_explain(struct str pattern, struct buf *out)
+extern "C" void regex_explain(struct str pattern, bool anchored, struct buf *out)
 {
 	RE2::Options options;
 	options.set_log_errors(false);
 	options.set_max_mem(memory_limit_bytes);
 	std::string text(pattern.p, pattern.n);
-	RE2 anchored("^(?:" + text + ")$", options), plain(text, options);
-	const RE2 &re = anchored.ok() ? plain : anchored;
+	RE2 whole("^(?:" + text + ")$", options), plain(text, options);
+	const RE2 &re = !anchored || whole.ok() ? plain : whole;
 	if (re.ok() && has_any_byte(pattern))
 		buf_puts(out, "error parsing regexp: invalid escape sequence: `\\C`");
 	if (!re.ok())

@@ -14,7 +14,7 @@ struct regex;
 enum rc regex_compile(struct cx *cx, struct str pattern, bool anchored,
 		      struct regex **out) NODISCARD;
 /* Why it does not compile, in the words of Go's regexp; what does compile gives nothing. */
-void regex_explain(struct str pattern, struct buf *out);
+void regex_explain(struct str pattern, bool anchored, struct buf *out);
 bool regex_match(const struct regex *regex, struct str text);
 /* Groups of the first match; groups[0] is the whole. Unmatched groups have p NULL. */
 bool regex_groups(const struct regex *regex, struct str text, struct str *groups, int count);

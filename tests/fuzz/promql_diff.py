@@ -386,6 +386,8 @@ def by_chance(query, instant, why, answers):
     if why == "labels" and "count_values" in query:
         return inexact
     # a comparison holds, or holds not, by the last digit
+    if why.startswith("value") and not instant and re.search(r"\b(sum|avg|stddev|stdvar)\b.*\bodd\b", query):
+        return True  # of 1e300, -1e300 and 1 the order leaves 1 or 0
     return why in ("labels", "times") and inexact and re.search(r"[<>=!]=? ", query)
 
 

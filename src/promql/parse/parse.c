@@ -117,7 +117,7 @@ static enum rc compile_matcher(struct parser *p, struct matcher *matcher, size_t
 		}
 	}
 	struct buf why = BUF_INIT;
-	regex_explain(matcher->value, &why);
+	regex_explain(matcher->value, true, &why);
 	enum rc rc = promql_fail_at(p, at, "%s", why.data);
 	buf_release(&why);
 	return rc;

@@ -48,6 +48,8 @@ static void put_padded(struct buf *out, const struct verb *v, struct str text, b
 		buf_putc(out, ' ');
 }
 
+static void put_value(struct buf *out, const struct verb *v, const struct template_value *value);
+
 static void put_bad(struct buf *out, const struct verb *v, const struct template_value *value)
 {
 	buf_printf(out, "%%!" STR_FMT "(", STR_ARG(v->rune));
@@ -56,7 +58,12 @@ static void put_bad(struct buf *out, const struct verb *v, const struct template
 		return;
 	}
 	buf_printf(out, "%s=", rules_value_type(value));
-	rules_value_print(out, value);
+	struct verb plain = *v; /* width and precision hold for a number, too */
+	plain.letter = 'v';
+	if (value->kind == VALUE_INT || value->kind == VALUE_FLOAT)
+		put_value(out, &plain, value);
+	else
+		rules_value_print(out, value);
 	buf_putc(out, ')');
 }
 
@@ -68,6 +75,8 @@ static void put_digits(struct buf *out, const struct verb *v, uint64_t value, un
 	const char *set = upper ? "0123456789ABCDEF" : "0123456789abcdef";
 	char text[72];
 	int at = (int)sizeof(text), least = v->precision;
+	if (value == 0 && least == 0) /* nothing at all, as in C */
+		return;
 	do
 		text[--at] = set[value % base];
 	while ((value /= base) > 0);
@@ -80,7 +89,8 @@ static bool put_integer(struct buf *out, const struct verb *v, int64_t value)
 {
 	struct buf text = BUF_INIT;
 	uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-	const char *sign = value < 0 ? "-" : v->plus ? "+" : v->space ? " " : "";
+	bool plus = v->plus && v->letter != 'v'; /* of %v it asks for names of fields */
+	const char *sign = value < 0 ? "-" : plus ? "+" : v->space ? " " : "";
 	bool good = true;
 	buf_puts(&text, sign);
 	switch (v->letter) {
@@ -123,18 +133,40 @@ static bool put_integer(struct buf *out, const struct verb *v, int64_t value)
 	return good;
 }
 
+/* 0x1.8p+04: C's, but for the exponent, and normalized where a number is subnormal. */
+static void put_hex_float(struct buf *out, const struct verb *v, double value)
+{
+	char text[64];
+	int exponent = 0;
+	double part = value == 0 ? value : 2 * frexp(value, &exponent);
+	exponent -= value != 0;
+	if (v->precision < 0)
+		snprintf(text, sizeof(text), "%a", part);
+	else
+		snprintf(text, sizeof(text), "%.*a", v->precision < 40 ? v->precision : 40, part);
+	text[strcspn(text, "p")] = '\0';
+	buf_printf(out, "%sp%c%02d", text, exponent < 0 ? '-' : '+', abs(exponent));
+	for (size_t i = 0; v->letter == 'X' && i < out->length; i++)
+		if (out->data[i] >= 'a' && out->data[i] <= 'z')
+			out->data[i] = (char)(out->data[i] - 'a' + 'A');
+}
+
 static bool put_real(struct buf *out, const struct verb *v, double value)
 {
 	struct buf text = BUF_INIT;
+	bool hex = v->letter == 'x' || v->letter == 'X';
 	char letter = v->letter == 'v' ? 'g' : v->letter == 'F' ? 'f' : v->letter;
 	int precision = v->precision;
-	if (strchr("efgEG", letter) == NULL)
+	if (strchr("efgEGxX", letter) == NULL)
 		return false;
-	if (precision < 0 && letter != 'g' && letter != 'G')
+	if (precision < 0 && letter != 'g' && letter != 'G' && !hex)
 		precision = 6;
 	if (!signbit(value) && !isnan(value) && !isinf(value))
-		buf_puts(&text, v->plus ? "+" : v->space ? " " : "");
-	rules_value_put_float(&text, value, letter, precision);
+		buf_puts(&text, v->plus && v->letter != 'v' ? "+" : v->space ? " " : "");
+	if (hex && isfinite(value))
+		put_hex_float(&text, v, value);
+	else
+		rules_value_put_float(&text, value, hex ? 'g' : letter, precision);
 	struct str shown = buf_str(&text);
 	put_padded(out, v, shown, isfinite(value));
 	buf_release(&text);
@@ -194,8 +226,6 @@ static bool put_other(struct buf *out, const struct verb *v, const struct templa
 	buf_release(&made);
 	return true;
 }
-
-static void put_value(struct buf *out, const struct verb *v, const struct template_value *value);
 
 /* Each key and value by the verb. */
 static void put_map(struct buf *out, const struct verb *v, const struct template_value *map)

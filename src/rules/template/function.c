@@ -297,21 +297,28 @@ static bool call_to_lower(struct template_call *call)
 	return recase(call, CASE_LOWER);
 }
 
-static bool compile(struct template_call *call, struct regex **out)
+/* panics: as Go's MustCompile tells of it. */
+static bool compile(struct template_call *call, bool panics, struct regex **out)
 {
 	struct cx *cx = call->x->cx;
-	if (regex_compile(cx, text_of(call, 0), false, out) == RC_OK)
+	struct str pattern = text_of(call, 0);
+	struct buf why = BUF_INIT;
+	if (regex_compile(cx, pattern, false, out) == RC_OK)
 		return true;
 	cx_clear(cx);
+	if (panics)
+		buf_printf(&why, "regexp: Compile(`" STR_FMT "`): ", STR_ARG(pattern));
+	regex_explain(pattern, false, &why);
+	(void)rules_template_refuse(call, "%s", why.data);
+	buf_release(&why);
 	return false;
 }
 
 static bool call_match(struct template_call *call)
 {
 	struct regex *regex;
-	if (!compile(call, &regex))
-		return rules_template_refuse(call, "error parsing regexp: `" STR_FMT "`",
-					     STR_ARG(text_of(call, 0)));
+	if (!compile(call, false, &regex))
+		return false;
 	*call->out = (struct template_value){.kind = VALUE_BOOL,
 					     .truth = regex_match(regex, text_of(call, 1))};
 	regex_free(regex);
@@ -322,10 +329,8 @@ static bool call_replace(struct template_call *call)
 {
 	struct regex *regex;
 	struct buf out = limited();
-	if (!compile(call, &regex))
-		return rules_template_refuse(call,
-					     "regexp: Compile(`" STR_FMT "`): error parsing regexp",
-					     STR_ARG(text_of(call, 0)));
+	if (!compile(call, true, &regex))
+		return false;
 	regex_replace_all(regex, text_of(call, 2), text_of(call, 1), &out);
 	regex_free(regex);
 	return give_buf(call, &out);
