@@ -1,3 +1,4 @@
+/* From an alert to its page: what alert tells goes to route, what route lets through to notify. */
 #include "app/alert_flow.h"
 
 #include "base/log.h"

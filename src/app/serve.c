@@ -418,26 +418,9 @@ static enum rc open_heartbeats(struct cx *cx, struct app *app)
 	return heartbeat_open(cx, &options, &app->heartbeats);
 }
 
-static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *inputs)
+/* Who is on call, pages, routes, alerts: in the order in which the later needs the former. */
+static enum rc open_telling(struct cx *cx, struct app *app)
 {
-	char *ledger_path = file_join(cx, app->data, "ledger.db");
-	if (ledger_path == NULL)
-		return RC_LIMIT;
-	TRY(ledger_open(cx, app->loop, ledger_path, &app->ledger));
-	TRY(http_client_open(cx, app->loop, &app->client));
-	struct remote_options sending = {.loop = app->loop,
-					 .client = app->client,
-					 .directory = file_join(cx, app->data, "remote")};
-	if (sending.directory == NULL)
-		return RC_LIMIT;
-	TRY(remote_open(cx, &sending, &app->remote));
-	TRY(open_metrics(cx, app, inputs));
-	struct collect_options collecting = {.loop = app->loop,
-					     .client = app->client,
-					     .sink = tsdb_sink(app->tsdb),
-					     .self = watches_itself(app) ? self_metrics : NULL,
-					     .self_context = app};
-	TRY(collect_open(cx, &collecting, &app->collect));
 	TRY(app_rota_open(cx, &app->rota, app->loop, app->ledger));
 	struct notify_options telling = {.loop = app->loop,
 					 .client = app->client,
@@ -462,6 +445,30 @@ static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *i
 	TRY(alert_open(cx, &alerting, &app->alerts));
 	app->conditions = (struct conditions){app->alerts, app->clock};
 	app->self_watch.conditions = &app->conditions;
+	return RC_OK;
+}
+
+static enum rc open_store(struct cx *cx, struct app *app, const struct inputs *inputs)
+{
+	char *ledger_path = file_join(cx, app->data, "ledger.db");
+	if (ledger_path == NULL)
+		return RC_LIMIT;
+	TRY(ledger_open(cx, app->loop, ledger_path, &app->ledger));
+	TRY(http_client_open(cx, app->loop, &app->client));
+	struct remote_options sending = {.loop = app->loop,
+					 .client = app->client,
+					 .directory = file_join(cx, app->data, "remote")};
+	if (sending.directory == NULL)
+		return RC_LIMIT;
+	TRY(remote_open(cx, &sending, &app->remote));
+	TRY(open_metrics(cx, app, inputs));
+	struct collect_options collecting = {.loop = app->loop,
+					     .client = app->client,
+					     .sink = tsdb_sink(app->tsdb),
+					     .self = watches_itself(app) ? self_metrics : NULL,
+					     .self_context = app};
+	TRY(collect_open(cx, &collecting, &app->collect));
+	TRY(open_telling(cx, app));
 	struct duty_options due = {.loop = app->loop,
 				   .ledger = app->ledger,
 				   .changed = conditions_duty_changed,
