@@ -361,6 +361,13 @@ static void shift_hold(const struct alerts *alerts, struct held *held, struct du
 		since->ms += now.ms - down.ms;
 }
 
+/* From now on, until the targets were collected anew. */
+static void settle(struct verdict_rule *rule)
+{
+	rule->settled = mono_after(clock_mono(rule->alerts->options.clock),
+				   (struct dur){SETTLING_INTERVALS * rule->interval.ms});
+}
+
 static struct verdict_rule *sink_open(void *self, const struct verdict_rule_options *options)
 {
 	struct alerts *alerts = self;
@@ -372,9 +379,9 @@ static struct verdict_rule *sink_open(void *self, const struct verdict_rule_opti
 	rule->flap_limit =
 		options->flap_limit < ALERT_FLAPS_MOST ? options->flap_limit : ALERT_FLAPS_MOST;
 	rule->flap_quiet = options->flap_quiet;
+	rule->interval = options->interval;
 	if (rule->references++ == 0 && rule->settled.ns == 0) {
-		rule->settled = mono_after(clock_mono(alerts->options.clock),
-					   (struct dur){SETTLING_INTERVALS * options->interval.ms});
+		settle(rule);
 		for (size_t i = 0; i < rule->list.n; i++)
 			shift_hold(alerts, rule->list.v[i], options->hold);
 	}
@@ -387,6 +394,15 @@ static struct verdict_rule *sink_open(void *self, const struct verdict_rule_opti
 static enum rc sink_take(struct verdict_rule *rule, struct cx *cx, const struct verdict_step *step)
 {
 	CHECK_MAGIC(rule, ALERT_RULE_MAGIC);
+	if (step->jump.ms != 0) {
+		settle(rule);
+		for (size_t i = 0; i < rule->list.n; i++)
+			rule->list.v[i]->is_restored = true; /* but those that are true now */
+	}
+	if (!step->failed) {
+		rule->seen_wall = clock_wall(rule->alerts->options.clock);
+		rule->seen_mono = clock_mono(rule->alerts->options.clock);
+	}
 	enum rc rc = note_failure(cx, rule, step);
 	enum rc taken = take_states(cx, rule, step);
 	return rc == RC_OK ? taken : rc;

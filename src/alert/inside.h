@@ -15,7 +15,7 @@ struct held {
 	struct verdict_alert known; /* first: a verdict_alert of ours is a held */
 	struct verdict_rule *rule;
 	size_t index;     /* in the rule's list */
-	bool is_restored; /* not seen true since the start */
+	bool is_restored; /* not seen true since the start, or since the clock jumped */
 	struct wall fired_at, last_true, keep_since;
 	struct mono told;
 	struct label *label_block, *annotation_block;
@@ -35,7 +35,12 @@ struct verdict_rule {
 	struct dur hold, keep_firing, flap_quiet;
 	unsigned flap_limit; /* 0: none */
 	VEC(struct flaps) flaps;
-	struct mono settled; /* what a restart took up is not resolved before */
+	/* What a restart took up, or a jump of the clock left without samples, is not resolved
+	 * before. */
+	struct mono settled;
+	struct dur interval;
+	struct wall seen_wall; /* at the last step; 0: none yet */
+	struct mono seen_mono;
 	int references;
 	bool is_condition, is_failing;
 	VEC(struct held *) list;

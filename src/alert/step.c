@@ -2,6 +2,8 @@
 #include "alert/inside.h"
 #include "base/check.h"
 
+#define JUMP_MS 60000 /* of the wall clock: less is what clocks do */
+
 struct stepping {
 	struct cx *cx;
 	const struct verdict_rule *rule;
@@ -33,6 +35,24 @@ static enum rc refuse_twin(struct stepping *s)
 		"vector contains metrics with the same labelset after applying alert labels");
 }
 
+/* Setting the clock makes all samples old, or of the future: that nothing is true then says
+ * nothing.
+ */
+static struct dur jump_since(const struct verdict_rule *rule, const struct cx *cx)
+{
+	int64_t jump_ms =
+		cx_wall(cx).ms - rule->seen_wall.ms - mono_since(cx_mono(cx), rule->seen_mono).ms;
+	bool jumped = rule->seen_wall.ms != 0 && (jump_ms > JUMP_MS || jump_ms < -JUMP_MS);
+	return (struct dur){jumped ? jump_ms : 0};
+}
+
+/* A hold goes by elapsed time. */
+static struct wall active_since(const struct stepping *s, const struct held *held)
+{
+	bool shifts = held->known.state == VERDICT_PENDING;
+	return (struct wall){held->known.active_since.ms + (shifts ? s->out->jump.ms : 0)};
+}
+
 /* Firing once it was true for the rule's hold. A beginning that is still to come is of a clock
  * that was set back: held anew. */
 static void judge(const struct stepping *s, struct verdict_next *next, bool was_firing)
@@ -56,7 +76,7 @@ static enum rc step_known(struct stepping *s, const struct verdict_element *elem
 				      .hash = element->hash,
 				      .value = element->value,
 				      .is_true = true,
-				      .active_since = held->known.active_since,
+				      .active_since = active_since(s, held),
 				      .series = &held->known.series};
 	judge(s, next, held->known.state == VERDICT_FIRING);
 	if (element->annotations.v != held->known.annotations.v)
@@ -93,14 +113,15 @@ static enum rc step_new(struct stepping *s, const struct verdict_element *elemen
 static enum rc step_false(struct stepping *s, struct held *held)
 {
 	struct verdict_next *next = &s->out->v[s->out->n++];
-	bool settles = held->is_restored && cx_mono(s->cx).ns < s->rule->settled.ns;
+	bool settles = s->out->jump.ms != 0 ||
+		       (held->is_restored && cx_mono(s->cx).ns < s->rule->settled.ns);
 	*next = (struct verdict_next){.alert = &held->known,
 				      .labels = held->known.labels,
 				      .annotations = held->known.annotations,
 				      .hash = held->known.hash,
 				      .value = held->known.value,
 				      .state = held->known.state,
-				      .active_since = held->known.active_since,
+				      .active_since = active_since(s, held),
 				      .series = &held->known.series};
 	if (settles)
 		return RC_OK;
@@ -154,6 +175,7 @@ enum rc alert_step(const struct verdict_rule *rule, struct cx *cx, const struct 
 		.at = verdict->at, .failed = verdict->failed, .failure = verdict->failure};
 	if (verdict->failed)
 		return RC_OK;
+	out->jump = jump_since(rule, cx);
 	TRY(prepare(&s));
 	for (size_t i = 0; i < verdict->element_count; i++) {
 		const struct verdict_element *element = &verdict->elements[i];

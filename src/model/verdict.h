@@ -61,6 +61,7 @@ struct verdict_next {
 };
 struct verdict_step {
 	struct wall at;
+	struct dur jump; /* by so much the wall clock was set since the step before; 0 not */
 	bool failed;
 	struct str failure;
 	struct verdict_next *v; /* those that are gone too */

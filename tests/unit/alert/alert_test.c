@@ -126,6 +126,46 @@ static void a_rule_that_fails_resolves_nothing(void **state)
 	alert_close(&alerts);
 }
 
+static struct clock turned_clock;
+
+/* As say(), so much later by the clock. */
+static void say_after(struct alerts *alerts, int64_t after_s, const char *components)
+{
+	clock_virtual_advance(&turned_clock, (struct dur){after_s * 1000});
+	say(alerts, clock_wall(&turned_clock).ms / 1000, components, false);
+}
+
+static void a_jump_of_the_clock_resolves_nothing_and_hastens_nothing(void **state)
+{
+	(void)state;
+	clock_virtual_init(&turned_clock, (struct wall){1000000});
+	cx.clock = &turned_clock;
+	for (int64_t jump_ms = -10800000; jump_ms <= 10800000; jump_ms += 21600000) {
+		struct alerts *alerts;
+		struct alert_options options = {.clock = &turned_clock, .changed = on_change};
+		buf_clear(&told);
+		clock_virtual_init(&turned_clock, (struct wall){100000000});
+		assert_int_equal(alert_open(&cx, &options, &alerts), RC_OK);
+		say_after(alerts, 0, "a");
+		say_after(alerts, 20, "a");
+		say_after(alerts, 40, "ab");
+		clock_virtual_jump_wall(&turned_clock, (struct dur){jump_ms});
+		say_after(alerts, 10, ""); /* all samples are of another time */
+		say_after(alerts, 9, "ab");
+		assert_string_equal(told.data, "firing a;");
+		say_after(alerts, 1, "ab"); /* b held for 20 s of those that passed */
+		assert_string_equal(told.data, "firing a;firing b;");
+		say_after(alerts, 10, "b");
+		assert_string_equal(told.data, "firing a;firing b;resolved a;");
+		clock_virtual_jump_wall(&turned_clock, (struct dur){jump_ms});
+		say_after(alerts, 10, "");
+		say_after(alerts, 50, ""); /* nobody said so again: it is over */
+		assert_string_equal(told.data, "firing a;firing b;resolved a;resolved b;");
+		alert_close(&alerts);
+	}
+	cx.clock = clock_real();
+}
+
 static void a_restart_keeps_holds_and_what_fires(void **state)
 {
 	(void)state;
@@ -344,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(an_alert_fires_after_its_hold_and_is_resolved),
 		CASE(a_rule_that_fails_resolves_nothing),
+		CASE(a_jump_of_the_clock_resolves_nothing_and_hastens_nothing),
 		CASE(a_restart_keeps_holds_and_what_fires),
 		CASE(a_clock_set_back_keeps_nothing_alive_and_nothing_waiting),
 		CASE(a_condition_that_ended_with_a_restart_is_resolved_at_once),
